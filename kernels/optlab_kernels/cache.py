@@ -1,0 +1,169 @@
+"""The disk cache of compiled functions: one checked file per function, named by what was compiled.
+
+Numba's own cache numbers its files through an index that it reads, changes and writes back. Two processes that
+compile at once can then give one number to two functions (the loser's name leads to the winner's code), a
+damaged index ends the program, and code compiled into a closure from another file is not seen to change. Here
+the name of a file is the digest of everything its code depends on, its first bytes are the digest of the rest,
+and it appears by an atomic rename: nothing is shared, so nothing can be confused.
+"""
+
+import functools
+import hashlib
+import os
+import pickle
+import sys
+import warnings
+from pathlib import Path
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core.caching import FunctionCache
+from numba.core.serialize import dumps
+
+HERE = Path(__file__).parent
+CHECK_BYTES = 32  # a sha256 in front of every file
+
+
+class CacheWarning(UserWarning):
+    """Compiled code could not be kept on disk, or what was kept is damaged; the results are not affected."""
+
+
+class Unknown(Exception):
+    """A compiled function depends on something whose content has no digest."""
+
+
+_warned: set[str] = set()
+
+
+def warn_once(kind: str, message: str) -> None:
+    """Warn about one kind of trouble once per process: a broken disk would otherwise warn for every function."""
+    if kind not in _warned:
+        _warned.add(kind)
+        warnings.warn(message, CacheWarning, stacklevel=3)
+
+
+@functools.cache
+def machinery() -> str:
+    """Digest of the files that every compiled loop calls into: overloads are not reachable from bytecode."""
+    files = sorted(HERE.glob("*.py"))
+    return hashlib.sha256(b"".join(f.name.encode() + f.read_bytes() for f in files)).hexdigest()
+
+
+def digest(value: object, seen: set[int] | None = None) -> str:
+    """Fingerprint a function by its bytecode, constants, closure and every global that it reads.
+
+    Raises:
+        Unknown: it was typed into a session (no source file), or reads an object that has no stable content.
+    """
+    seen = set() if seen is None else seen
+    value = getattr(value, "py_func", value)  # a user's own njit function: the Python behind it
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes):
+        return repr(value)
+    if isinstance(value, tuple | frozenset):
+        parts = [digest(v, seen) for v in value]
+        return f"{type(value).__name__}({','.join(parts if isinstance(value, tuple) else sorted(parts))})"
+    if isinstance(value, ModuleType):
+        if value.__name__.partition(".")[0] not in {"numpy", "math", "cmath", "numba", "operator"}:
+            raise Unknown(f"the module {value.__name__}")
+        return value.__name__
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}{getattr(value, '_fields', '')}"
+    if isinstance(value, BuiltinFunctionType | np.ufunc) or getattr(value, "__module__", "").startswith("numpy"):
+        return getattr(value, "__name__", "") or repr(value)
+    if isinstance(value, FunctionType):
+        return _digest_function(value, seen)
+    raise Unknown(f"{value!r}, whose content cannot be named")
+
+
+def _digest_function(fn: FunctionType, seen: set[int]) -> str:
+    if id(fn) in seen:  # recursion
+        return fn.__qualname__
+    seen.add(id(fn))
+    if not Path(fn.__code__.co_filename).is_file():
+        raise Unknown(f"{fn.__name__}, which has no source file")
+    parts = [fn.__module__, fn.__qualname__, digest(fn.__defaults__, seen)]
+    pending = [fn.__code__]
+    while pending:
+        code = pending.pop()
+        parts += [code.co_code.hex(), repr(code.co_names), repr(code.co_varnames)]
+        pending += [c for c in code.co_consts if isinstance(c, CodeType)]
+        parts += [digest(c, seen) for c in code.co_consts if not isinstance(c, CodeType)]
+        parts += [digest(fn.__globals__[n], seen) for n in code.co_names if n in fn.__globals__]
+    parts += [digest(cell.cell_contents, seen) for cell in fn.__closure__ or ()]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+class CheckedFiles:
+    """A folder of files, each `sha256(data) + data`, written whole or not at all."""
+
+    def __init__(self, folder: str, prefix: str) -> None:
+        self.folder = Path(folder)
+        self.prefix = prefix
+
+    def path(self, key: object) -> Path:
+        """Where the entry of ``key`` is or would be."""
+        name = hashlib.sha256(repr(key).encode()).hexdigest()[:24]
+        return self.folder / f"{self.prefix}-{name}.nbc"
+
+    def load(self, key: object) -> Any:
+        """The entry of ``key``, or None; a damaged one is moved aside and reported once."""
+        path = self.path(key)
+        try:
+            raw = path.read_bytes()
+        except OSError:
+            return None
+        if hashlib.sha256(raw[CHECK_BYTES:]).digest() == raw[:CHECK_BYTES]:
+            return pickle.loads(raw[CHECK_BYTES:])
+        warn_once("damaged", f"the cache file {path} is damaged; it was moved aside and its function is compiled again")
+        try:
+            os.replace(path, path.with_suffix(".damaged"))
+        except OSError:
+            pass  # the compiled function is then written over it
+        return None
+
+    def save(self, key: object, data: object) -> None:
+        """Write the entry of ``key`` under a temporary name, then rename it: a reader never sees half of it."""
+        raw = dumps(data)
+        path = self.path(key)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            part.write_bytes(hashlib.sha256(raw).digest() + raw)
+            os.replace(part, path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            warn_once("save", f"compiled code could not be kept in {self.folder} ({error.strerror}); it works, uncached")
+
+    def flush(self) -> None:
+        """Forget every entry of this function (`Dispatcher.recompile` asks for it)."""
+        for path in self.folder.glob(f"{self.prefix}-*.nbc"):
+            path.unlink(missing_ok=True)
+
+
+class DigestCache(FunctionCache):  # type: ignore[misc]
+    """Numba's cache with our key and our files; its choice of folder (`NUMBA_CACHE_DIR`, `__pycache__`) stays.
+
+    Raises:
+        Unknown: see `digest`.
+        RuntimeError: Numba knows no folder that it may write to.
+    """
+
+    def __init__(self, py_func: FunctionType) -> None:
+        super().__init__(py_func)
+        self._digest = digest(py_func)
+        self._cache_file = CheckedFiles(self._cache_path, py_func.__qualname__.replace(".<locals>", ""))
+
+    def _index_key(self, sig: object, codegen: Any) -> tuple[object, ...]:
+        versions = numba.__version__, np.__version__, sys.version_info[:3]
+        return self._digest, machinery(), str(sig), codegen.magic_tuple(), versions
+
+
+def attach(dispatcher: Any) -> None:
+    """Give a compiled function its place on disk; without one it works all the same and says so once."""
+    try:
+        dispatcher._cache = DigestCache(dispatcher.py_func)
+    except Unknown as error:
+        warn_once("unknown", f"compiled without the disk cache: it depends on {error}")
+    except (RuntimeError, OSError) as error:
+        warn_once("folder", f"compiled without the disk cache: {error}")

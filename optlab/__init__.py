@@ -1,0 +1,61 @@
+"""optlab: an optimization laboratory. Names are loaded when first used, so that importing it is cheap."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from optlab.autograd.tensor import Tensor as Tensor
+    from optlab.descent.basin import Basin as Basin
+    from optlab.descent.basin import basin as basin
+    from optlab.descent.descent import Run as Run
+    from optlab.descent.descent import descend as descend
+    from optlab.descent.race import Race as Race
+    from optlab.descent.race import race as race
+    from optlab.errors import ConfigError as ConfigError
+    from optlab.errors import NonFiniteError as NonFiniteError
+    from optlab.errors import OptlabError as OptlabError
+    from optlab.optim.optimizer import Optimizer as Optimizer
+    from optlab.optim.rules import RULES as RULES
+    from optlab.optim.rules import SGD as SGD
+    from optlab.optim.rules import Adadelta as Adadelta
+    from optlab.optim.rules import Adagrad as Adagrad
+    from optlab.optim.rules import Adam as Adam
+    from optlab.optim.rules import Adamax as Adamax
+    from optlab.optim.rules import AdamW as AdamW
+    from optlab.optim.rules import AMSGrad as AMSGrad
+    from optlab.optim.rules import Lion as Lion
+    from optlab.optim.rules import Momentum as Momentum
+    from optlab.optim.rules import NAdam as NAdam
+    from optlab.optim.rules import RMSProp as RMSProp
+    from optlab.optim.rules import register as register
+    from optlab.optim.settings import Settings as Settings
+    from optlab.surfaces import SURFACES as SURFACES
+    from optlab.surfaces import Surface as Surface
+
+__version__ = "0.1.0"
+
+_RULES = ("SGD", "Momentum", "Adagrad", "Adadelta", "RMSProp", "Adam", "AdamW", "AMSGrad", "NAdam", "Adamax", "Lion")
+_HOME = {
+    **dict.fromkeys((*_RULES, "RULES", "register"), "optlab.optim.rules"),
+    **dict.fromkeys(("SURFACES", "Surface"), "optlab.surfaces"),
+    **dict.fromkeys(("ConfigError", "NonFiniteError", "OptlabError"), "optlab.errors"),
+    **dict.fromkeys(("Race", "race"), "optlab.descent.race"),
+    **dict.fromkeys(("Run", "descend"), "optlab.descent.descent"),
+    **dict.fromkeys(("Basin", "basin"), "optlab.descent.basin"),
+    "Optimizer": "optlab.optim.optimizer",
+    "Settings": "optlab.optim.settings",
+    "Tensor": "optlab.autograd.tensor",
+}
+__all__ = sorted([*_HOME, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'optlab' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

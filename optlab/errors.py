@@ -1,0 +1,24 @@
+"""What optlab raises: a user's mistake says what was expected, what came, and what to do."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class OptlabError(Exception):
+    """Anything that optlab raises on purpose."""
+
+
+class ConfigError(OptlabError, ValueError):
+    """A value that can't be: a setting outside its interval, an unknown name, a wrong shape."""
+
+
+class NonFiniteError(OptlabError, ArithmeticError):
+    """A gradient was NaN or infinite under the policy ``raise``; nothing was changed."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:
+    """The error for a name that is not in a registry, with the nearest one suggested."""
+    names = list(known)
+    near = difflib.get_close_matches(str(name).lower(), names, 1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    return ConfigError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}")

@@ -1,0 +1,1 @@
+"""Rules as settings, and the optimizer that runs them over tensors."""

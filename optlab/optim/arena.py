@@ -1,0 +1,70 @@
+"""The arena: parameters, gradients and slots of many tensors as rows of one aligned array."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from optlab.autograd.tensor import Tensor
+from optlab.errors import ConfigError
+
+ALIGNMENT = 64  # bytes: one cache line, one AVX-512 register
+
+
+def aligned(rows: int, columns: int, dtype: np.dtype) -> np.ndarray:  # type: ignore[type-arg]
+    """Zeros of shape (rows, columns) whose rows all start on a cache line; columns are rounded up to whole lines."""
+    per_line = ALIGNMENT // dtype.itemsize
+    width = -(-columns // per_line) * per_line
+    raw = np.zeros(rows * width * dtype.itemsize + ALIGNMENT, np.uint8)
+    offset = -raw.ctypes.data % ALIGNMENT
+    return raw[offset : offset + rows * width * dtype.itemsize].view(dtype).reshape(rows, width)
+
+
+class Arena:
+    """One array (2 + slots, n): rows are parameters, gradients and slots; each tensor is a range of columns.
+
+    Packing copies each tensor's data in and makes ``tensor.data`` and ``tensor.grad`` views of rows 0 and 1.
+
+    Raises:
+        ConfigError: no tensors, not tensors, the same one twice, or mixed dtypes.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor], slots: Sequence[str]) -> None:
+        _check(tensors)
+        self.tensors = list(tensors)
+        self.slots = tuple(slots)
+        self.size = sum(t.size for t in tensors)
+        self.array = aligned(2 + len(slots), self.size, tensors[0].dtype)
+        self.low: list[int] = []  # first column of each tensor
+        at = 0
+        for tensor in tensors:
+            data, grad = (row[at : at + tensor.size].reshape(tensor.shape) for row in self.array[:2])
+            data[...] = tensor.data
+            if tensor.grad is not None:
+                grad[...] = tensor.grad
+            tensor._data, tensor._grad = data, grad
+            self.low.append(at)
+            at += tensor.size
+
+    def slot(self, name: str) -> list[np.ndarray]:
+        """Views of one slot, in the shapes of the tensors."""
+        row = self.array[2 + self.slots.index(name)]
+        return [row[a : a + t.size].reshape(t.shape) for a, t in zip(self.low, self.tensors, strict=True)]
+
+    def owner(self, column: int) -> int:
+        """Which tensor a column belongs to."""
+        return int(np.searchsorted(self.low, column, side="right")) - 1
+
+
+def _check(tensors: Sequence[Tensor]) -> None:
+    if not tensors:
+        raise ConfigError("an optimizer needs at least one tensor, got none")
+    for tensor in tensors:
+        if not isinstance(tensor, Tensor):
+            raise ConfigError(f"parameters are ol.Tensor objects, got {type(tensor).__name__}; wrap arrays: ol.Tensor(w)")
+        if tensor.size == 0:
+            raise ConfigError(f"a parameter has no elements: shape {tensor.shape}")
+    if len({id(t) for t in tensors}) < len(tensors):
+        raise ConfigError("the same tensor was given twice; it would be updated twice per step")
+    kinds = sorted({str(t.dtype) for t in tensors})
+    if len(kinds) > 1:
+        raise ConfigError(f"parameters must share one dtype, got {' and '.join(kinds)}")

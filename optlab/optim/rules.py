@@ -1,0 +1,113 @@
+"""The settings class of every rule, by name, and the registration of a user's own."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from optlab.errors import ConfigError
+from optlab.optim.settings import Settings, parse, settings_class
+from optlab_kernels import rules as kernels
+from optlab_kernels.jit import pointwise
+from optlab_kernels.rule import Rule
+
+SGD = settings_class(kernels.sgd, "SGD")
+Momentum = settings_class(kernels.momentum, "Momentum")
+Adagrad = settings_class(kernels.adagrad, "Adagrad")
+Adadelta = settings_class(kernels.adadelta, "Adadelta")
+RMSProp = settings_class(kernels.rmsprop, "RMSProp")
+Adam = settings_class(kernels.adam, "Adam")
+AdamW = settings_class(kernels.adamw, "AdamW")
+AMSGrad = settings_class(kernels.amsgrad, "AMSGrad")
+NAdam = settings_class(kernels.nadam, "NAdam")
+Adamax = settings_class(kernels.adamax, "Adamax")
+Lion = settings_class(kernels.lion, "Lion")
+
+_OURS = (SGD, Momentum, Adagrad, Adadelta, RMSProp, Adam, AdamW, AMSGrad, NAdam, Adamax, Lion)
+RULES: dict[str, type[Settings]] = {kind.rule.name: kind for kind in _OURS}
+
+
+def as_settings(rule: "Settings | type[Settings] | str", **options: Any) -> Settings:
+    """Settings from what a user may name a rule by: settings, their class, ``"adam"`` or ``"adam(lr=0.1)"``.
+
+    ``options`` replace those of the settings that the rule has; the others are ignored (one ``--lr`` for several rules).
+    """
+    if isinstance(rule, str):
+        rule = parse(rule, RULES)
+    elif isinstance(rule, type) and issubclass(rule, Settings):
+        rule = rule()
+    elif not isinstance(rule, Settings):
+        raise ConfigError(f"a rule is settings such as ol.Adam(lr=0.1) or a name such as 'adam', got {rule!r}")
+    known = {k: v for k, v in options.items() if k in rule.to_dict()}
+    return rule.replace(**known) if known else rule
+
+
+def register(
+    name: str,
+    hyper: Any,
+    *,
+    slots: tuple[str, ...] = (),
+    coefficients: Callable[..., Any],
+    update: Callable[..., Any],
+    memory: tuple[float, ...] = (),
+    initial: Mapping[str, str] | None = None,
+    bounds: Mapping[str, str] | None = None,
+    conventions: Mapping[str, Mapping[str, float]] | None = None,
+    unbiased: Mapping[str, str] | None = None,
+    decoupled: bool = False,
+) -> type[Settings]:
+    """Make a rule of one's own known under ``name``; returns its settings class, like `ol.Adam`.
+
+    ``hyper`` is a named tuple of numbers with defaults, ``lr`` first; ``coefficients(t, h) -> tuple`` runs once per
+    step, ``update(p, g, state, c) -> (p, state)`` once per element, without branches or literals, so that the same
+    function serves floats and arrays. The rule then has the compiled step, descents, races, basins and `Optimizer`.
+    See `optlab_kernels.rule.Rule` for the rest. Registering a name of one's own again replaces it.
+
+    Raises:
+        ConfigError: the name is taken by a rule of optlab's, or the functions don't fit together.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        raise ConfigError(f"a rule's name is lower-case words joined by hyphens, such as 'sign-momentum', got {name!r}")
+    if name in kernels.RULES:
+        raise ConfigError(f"{name!r} is a rule of optlab's own; choose another name")
+    fields = getattr(hyper, "_fields", ())
+    if not fields or fields[0] != "lr":
+        raise ConfigError("hyper must be a NamedTuple whose first field is the learning rate lr")
+    missing = [f for f in fields if f not in hyper._field_defaults]
+    if missing:
+        raise ConfigError(f"every field of hyper needs a default; missing: {', '.join(missing)}")
+    rule = Rule(
+        name,
+        hyper,
+        slots=tuple(slots),
+        coefficients=pointwise(coefficients),
+        update=pointwise(update),
+        memory=tuple(map(float, memory)),
+        initial=dict(initial or {}),
+        bounds={"lr": "[0, inf)", **(bounds or {})},
+        conventions=dict(conventions or {}),
+        unbiased=dict(unbiased or {}),
+        decoupled=decoupled,
+    )
+    _try_out(rule)
+    title = "".join(word.capitalize() for word in name.split("-"))
+    RULES[name] = settings_class(rule, title)
+    return RULES[name]
+
+
+def _try_out(rule: Rule) -> None:
+    """One step on two small arrays, so that a mistake shows here and not inside the compiler."""
+    p, g = np.array([1.0, -2.0]), np.array([0.5, 0.25])
+    h = rule.hyper()
+    try:
+        c, memory = rule.advance(1, h, rule.memory)
+        new, state = rule.update(p, g, tuple(np.full(2, rule.start(s, h)) for s in rule.slots), c)
+        shapes = [np.shape(x) for x in (new, *state)]
+    except Exception as error:
+        raise ConfigError(f"{rule.name}: one step on small arrays failed: {type(error).__name__}: {error}") from error
+    if shapes != [(2,)] * (1 + len(rule.slots)) or len(memory) != len(rule.memory):
+        raise ConfigError(
+            f"{rule.name}: update must return (p, ({', '.join(rule.slots)})), each of the shape of p; "
+            f"for p of shape (2,) the shapes were {shapes}"
+        )

@@ -1,0 +1,196 @@
+"""Settings of a rule: immutable, validated, printable, comparable; they hold numbers and no parameters."""
+
+import ast
+import difflib
+import inspect
+import math
+import re
+import sys
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from optlab.errors import ConfigError, unknown
+from optlab_kernels.rule import Rule
+
+CONVENTIONS = ("torch", "keras", "optax", "paper", "cs231n")
+DECAY_BOUNDS = "[0, inf)"
+INTERVAL = re.compile(r"([\[(])\s*([^,]+),\s*([^\])]+)([\])])")
+
+
+class Settings:
+    """What one rule runs with: its hyperparameters, weight decay, and the convention that its defaults come from.
+
+    ``Adam(lr=0.1)``: the learning rate may be given by position, the rest by name. ``weight_decay`` is L2 in the
+    gradient except for the decoupled rules (AdamW, Lion) and under Keras's convention, where it acts beside it.
+    ``convention`` chooses whose formula and whose defaults hold where the field disagrees; options given by name win.
+
+    Raises:
+        ConfigError: a value is outside its interval, not finite, or the convention is unknown.
+        TypeError: an option that the rule does not have.
+    """
+
+    rule: ClassVar[Rule]
+    title: ClassVar[str]
+
+    hyper: Any
+    weight_decay: float
+    convention: str
+    _given: dict[str, Any]
+
+    def __init__(
+        self, lr: float | None = None, *, weight_decay: float | None = None, convention: str = "torch", **options: Any
+    ) -> None:
+        if convention not in CONVENTIONS:
+            raise unknown("convention", convention, CONVENTIONS)
+        if lr is not None:
+            options["lr"] = lr
+        fields = self.rule.hyper._fields
+        for key in options:
+            if key not in fields:
+                near = difflib.get_close_matches(key, [*fields, "weight_decay", "convention"], 1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                names = ", ".join([*fields, "weight_decay", "convention"])
+                raise TypeError(f"{self.title} has no option {key!r}{hint} (it takes {names})")
+        given = {**self._defaults(convention), **options}
+        hyper = self.rule.hyper(**{k: _checked(self, k, given[k]) for k in fields})
+        decay = self.rule.decay if weight_decay is None else weight_decay
+        decay = _number(self, "weight_decay", decay)
+        _inside(self, "weight_decay", decay, DECAY_BOUNDS)
+        if weight_decay is not None:
+            options["weight_decay"] = decay
+        self.__dict__.update(hyper=hyper, convention=convention, weight_decay=decay, _given=options)
+
+    @classmethod
+    def _defaults(cls, convention: str) -> dict[str, Any]:
+        return {**cls.rule.hyper()._asdict(), **cls.rule.conventions.get(convention, {})}
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "hyper" and name in self.rule.hyper._fields:
+            return getattr(self.hyper, name)
+        raise AttributeError(f"{self.title} has no {name!r}; it has {', '.join(self.rule.hyper._fields)}")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"settings do not change; make new ones: settings.replace({name}={value!r})")
+
+    @property
+    def name(self) -> str:
+        """The rule's spelling in registries and on the command line."""
+        return self.rule.name
+
+    @property
+    def decoupled(self) -> bool:
+        """Whether weight decay acts beside the gradient."""
+        return self.rule.decoupled or self.convention == "keras"
+
+    @cached_property
+    def variant(self) -> Rule:
+        """The rule with the slots that these options need."""
+        return self.rule.variant(self.hyper)
+
+    def control(self, low: int = 0, high: int = 0) -> np.ndarray:
+        """The vector that drives a compiled step over columns ``low`` to ``high`` (`optlab_kernels.rule`)."""
+        l2, beside = (0.0, self.weight_decay) if self.decoupled else (self.weight_decay, 0.0)
+        return self.variant.control(self.hyper, low, high, l2=l2, decoupled=beside)
+
+    def replace(self, **changes: Any) -> Self:
+        """The same settings with some values changed; a new convention brings its own defaults."""
+        return type(self)(**{"convention": self.convention, **self._given, **changes})
+
+    def to_dict(self) -> dict[str, Any]:
+        """All values by name; ``type(settings)(**settings.to_dict())`` is equal to the settings."""
+        return {**self.hyper._asdict(), "weight_decay": self.weight_decay, "convention": self.convention}
+
+    def _key(self) -> tuple[object, ...]:
+        return type(self).rule, self.hyper, self.weight_decay, self.decoupled
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Settings) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        usual = {**self._defaults(self.convention), "weight_decay": self.rule.decay, "convention": "torch"}
+        shown = {k: v for k, v in self.to_dict().items() if k == "lr" or v != usual[k]}
+        return f"{self.title}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
+
+
+def _checked(settings: Settings, name: str, value: Any) -> float | bool:
+    if settings.rule.hyper.__annotations__.get(name) is bool:
+        if value in (True, False):
+            return bool(value)
+        raise ConfigError(f"{settings.title}: {name} must be True or False, got {value!r}")
+    number = _number(settings, name, value)
+    _inside(settings, name, number, settings.rule.bounds.get(name, "(-inf, inf)"))
+    return number
+
+
+def _number(settings: Settings, name: str, value: Any) -> float:
+    if isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool | complex):
+        return float(value)
+    raise ConfigError(f"{settings.title}: {name} must be a number, got {value!r}")
+
+
+def _inside(settings: Settings, name: str, value: float, interval: str) -> None:
+    match = INTERVAL.fullmatch(interval)
+    if match is None:
+        raise ConfigError(f"the bounds of {name} must read like '[0, 1)', got {interval!r}")
+    low, high = float(match[2]), float(match[3])
+    above = value > low or (match[1] == "[" and value == low)
+    below = value < high or (match[4] == "]" and value == high)
+    if not (math.isfinite(value) and above and below):
+        raise ConfigError(f"{settings.title}: {name} must be in {interval}, got {value!r}")
+
+
+def settings_class(rule: Rule, title: str) -> type[Settings]:
+    """The class of settings of ``rule``, with its hyperparameters in the signature and its source in the docstring."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    defaults = {**rule.hyper()._asdict(), "weight_decay": rule.decay, "convention": "torch"}
+    parameters = [
+        inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD if n == "lr" else keyword, default=d)
+        for n, d in defaults.items()
+    ]
+    bounds = "\n".join(f"    {k} in {v}" for k, v in rule.bounds.items())
+    module = sys.modules.get(rule.update.__module__)
+    doc = f"{(module.__doc__ if module else '') or title}\n\nIntervals:\n{bounds}\n    weight_decay in {DECAY_BOUNDS}\n"
+    body = {
+        "rule": rule,
+        "title": title,
+        "__doc__": doc,
+        "__signature__": inspect.Signature(parameters),
+        "__module__": "optlab",
+    }
+    return type(title, (Settings,), body)
+
+
+CALL = re.compile(r"\s*([\w.-]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
+
+
+def parse(text: str, rules: Mapping[str, type[Settings]]) -> Settings:
+    """Read ``"adam"`` or ``"adam(lr=0.1, convention=keras)"``.
+
+    Raises:
+        ConfigError: no such rule (the nearest one is suggested), or the options do not read like ``name=value``.
+    """
+    match = CALL.fullmatch(text)
+    if match is None:
+        raise ConfigError(f"a rule reads like adam or 'adam(lr=0.1)', got {text!r}")
+    name = match[1].lower()
+    if name not in rules:
+        raise unknown("rule", match[1], rules)
+    options: dict[str, Any] = {}
+    for part in filter(None, (p.strip() for p in (match[2] or "").split(","))):
+        key, equals, value = (s.strip() for s in part.partition("="))
+        if not equals:
+            raise ConfigError(f"an option of {name} reads like lr=0.1, got {part!r}")
+        try:
+            options[key] = ast.literal_eval({"true": "True", "false": "False"}.get(value, value))
+        except (ValueError, SyntaxError):
+            options[key] = value
+    try:
+        return rules[name](**options)
+    except TypeError as error:
+        raise ConfigError(str(error)) from None
