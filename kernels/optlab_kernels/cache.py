@@ -115,7 +115,10 @@ class CheckedFiles:
         except OSError:
             return None
         if hashlib.sha256(raw[CHECK_BYTES:]).digest() == raw[:CHECK_BYTES]:
-            return pickle.loads(raw[CHECK_BYTES:])
+            try:
+                return pickle.loads(raw[CHECK_BYTES:])
+            except Exception:  # intact, but of classes that are no more
+                pass
         warn_once("damaged", f"the cache file {path} is damaged; it was moved aside and its function is compiled again")
         try:
             os.replace(path, path.with_suffix(".damaged"))
@@ -133,7 +136,9 @@ class CheckedFiles:
             os.replace(part, path)
         except OSError as error:
             part.unlink(missing_ok=True)
-            warn_once("save", f"compiled code could not be kept in {self.folder} ({error.strerror}); it works, uncached")
+            warn_once(
+                "save", f"compiled code could not be kept in {self.folder} ({error.strerror}); it works, uncached"
+            )
 
     def flush(self) -> None:
         """Forget every entry of this function (`Dispatcher.recompile` asks for it)."""

@@ -42,7 +42,7 @@ class Rule:
         memory: first value of what `coefficients` carries from step to step, such as running products of decays.
         initial: slot -> hyperparameter that fills it at first; other slots start at 0.
         bounds: hyperparameter -> interval, such as ``"[0, 1)"``.
-        conventions: name -> the hyperparameters that differ under it (``torch`` is the default and needs no entry).
+        conventions: name -> what differs under it, hyperparameters or ``weight_decay`` (``torch`` is the default).
         decay: weight decay by default.
         decoupled: whether weight decay acts beside the gradient (AdamW) and not in it.
         unbiased: slot -> the decay b whose power 1 - b^t corrects its bias towards 0.

@@ -14,7 +14,7 @@ import numpy as np
 LN2, LN10 = math.log(2.0), math.log(10.0)
 
 # ufunc -> one slope per argument, each a function of the arguments and of the result f
-UNARY: dict[Any, Callable[[Any, Any], Any]] = {
+_UNARY: dict[Any, Callable[..., Any]] = {
     np.positive: lambda a, f: 1.0,
     np.negative: lambda a, f: -1.0,
     np.absolute: lambda a, f: np.sign(a),
@@ -46,8 +46,7 @@ UNARY: dict[Any, Callable[[Any, Any], Any]] = {
     np.ceil: lambda a, f: 0.0,
     np.trunc: lambda a, f: 0.0,
 }
-Slope2 = Callable[[Any, Any, Any], Any]
-BINARY: dict[Any, tuple[Slope2, Slope2]] = {
+_BINARY: dict[Any, tuple[Callable[..., Any], ...]] = {
     np.add: (lambda a, b, f: 1.0, lambda a, b, f: 1.0),
     np.subtract: (lambda a, b, f: 1.0, lambda a, b, f: -1.0),
     np.multiply: (lambda a, b, f: b, lambda a, b, f: a),
@@ -62,21 +61,19 @@ BINARY: dict[Any, tuple[Slope2, Slope2]] = {
     np.maximum: (lambda a, b, f: 1.0 * (a >= b), lambda a, b, f: 1.0 * (b > a)),
 }
 
-# functions of the value alone, whose result is no dual
-PLAIN_UNARY: set[Any] = {np.isnan, np.isinf, np.isfinite, bool}
-PLAIN_BINARY: set[Any] = {np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal}
-
-_MATH = "sqrt exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh floor ceil trunc hypot isnan isinf isfinite"
-NAMES: dict[Any, tuple[Any, ...]] = {getattr(np, name): (getattr(math, name),) for name in _MATH.split()} | {
+_MATH = (
+    "sqrt exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh floor ceil trunc hypot isnan isinf isfinite"
+)
+_NAMES: dict[Any, tuple[Any, ...]] = {getattr(np, name): (getattr(math, name),) for name in _MATH.split()} | {
     np.positive: (operator.pos,),
     np.negative: (operator.neg,),
     np.absolute: (abs, np.fabs, math.fabs),
-    np.add: (operator.add,),
-    np.subtract: (operator.sub,),
-    np.multiply: (operator.mul,),
-    np.divide: (operator.truediv,),
-    np.remainder: (operator.mod,),
-    np.power: (operator.pow, math.pow),
+    np.add: (operator.add, operator.iadd),
+    np.subtract: (operator.sub, operator.isub),
+    np.multiply: (operator.mul, operator.imul),
+    np.divide: (operator.truediv, operator.itruediv),
+    np.remainder: (operator.mod, operator.imod),
+    np.power: (operator.pow, operator.ipow, math.pow),
     np.arcsin: (math.asin,),
     np.arccos: (math.acos,),
     np.arctan: (math.atan,),
@@ -95,6 +92,15 @@ NAMES: dict[Any, tuple[Any, ...]] = {getattr(np, name): (getattr(math, name),) f
 }
 
 
-def names(ufunc: Any) -> tuple[Any, ...]:
-    """Every spelling of ``ufunc``: itself, the operator or built-in, and the function of `math`."""
-    return ufunc, *NAMES.get(ufunc, ())
+def _by_every_name(table: dict[Any, Any]) -> dict[Any, Any]:
+    return {name: entry for ufunc, entry in table.items() for name in (ufunc, *_NAMES.get(ufunc, ()))}
+
+
+# function -> its slopes, one per argument, under its name in NumPy, in `math`, as operator and as built-in
+SLOPES: dict[Any, tuple[Callable[..., Any], ...]] = _by_every_name({f: (s,) for f, s in _UNARY.items()} | _BINARY)
+
+# function of values alone, whose result is no dual -> its number of arguments
+PLAIN: dict[Any, int] = _by_every_name(
+    dict.fromkeys((np.isnan, np.isinf, np.isfinite, bool), 1)
+    | dict.fromkeys((np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal), 2)
+)

@@ -27,7 +27,8 @@ class Tensor:
         array = np.asarray(data)
         if array.dtype.kind not in "fiub":
             raise ConfigError(f"a tensor holds real numbers, got dtype {array.dtype}")
-        target = np.dtype(dtype) if dtype is not None else array.dtype if array.dtype in FLOATS else FLOATS[0]
+        keeps = hasattr(data, "dtype") and array.dtype in FLOATS  # NumPy makes float64 of Python numbers and lists
+        target = np.dtype(dtype) if dtype is not None else array.dtype if keeps else FLOATS[0]
         if target not in FLOATS:
             raise ConfigError(f"a tensor is float32 or float64, got dtype {target}")
         self._data = array.astype(target, copy=False)

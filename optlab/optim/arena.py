@@ -29,7 +29,7 @@ class Arena:
     """
 
     def __init__(self, tensors: Sequence[Tensor], slots: Sequence[str]) -> None:
-        _check(tensors)
+        check(tensors)
         self.tensors = list(tensors)
         self.slots = tuple(slots)
         self.size = sum(t.size for t in tensors)
@@ -55,12 +55,19 @@ class Arena:
         return int(np.searchsorted(self.low, column, side="right")) - 1
 
 
-def _check(tensors: Sequence[Tensor]) -> None:
+def check(tensors: Sequence[Tensor]) -> None:
+    """Refuse what can't be packed.
+
+    Raises:
+        ConfigError: no tensors, not tensors, the same one twice, an empty one, or mixed dtypes.
+    """
     if not tensors:
         raise ConfigError("an optimizer needs at least one tensor, got none")
     for tensor in tensors:
         if not isinstance(tensor, Tensor):
-            raise ConfigError(f"parameters are ol.Tensor objects, got {type(tensor).__name__}; wrap arrays: ol.Tensor(w)")
+            raise ConfigError(
+                f"parameters are ol.Tensor objects, got {type(tensor).__name__}; wrap arrays: ol.Tensor(w)"
+            )
         if tensor.size == 0:
             raise ConfigError(f"a parameter has no elements: shape {tensor.shape}")
     if len({id(t) for t in tensors}) < len(tensors):

@@ -9,12 +9,12 @@ import numpy as np
 
 from optlab.autograd.tensor import Tensor
 from optlab.errors import ConfigError, NonFiniteError, unknown
-from optlab.optim.arena import Arena
+from optlab.optim.arena import Arena, check
 from optlab.optim.rules import as_settings
-from optlab.optim.settings import Settings
+from optlab.optim.settings import Settings, number
 from optlab_kernels.fuse import G, fuse
 from optlab_kernels.reductions import all_finite
-from optlab_kernels.rule import GRADIENT_NORM, HYPER, PARAMETER_NORM, SCALE, UPDATE_NORM, T
+from optlab_kernels.rule import GRADIENT_NORM, HIGH, HYPER, LOW, PARAMETER_NORM, SCALE, UPDATE_NORM, T
 
 Policy = Literal["propagate", "raise", "skip"]
 POLICIES = ("propagate", "raise", "skip")
@@ -62,6 +62,8 @@ class Optimizer:
         self.skipped = 0
         variant = self.settings.variant
         tensors = [params] if isinstance(params, Tensor) else list(params)
+        check(tensors)
+        self._held_by(tensors[0].dtype)  # before packing: a refusal leaves an older optimizer at work
         self.arena = Arena(tensors, variant.slots)
         for tensor in self.arena.tensors:
             previous = tensor._owner() if tensor._owner is not None else None
@@ -72,20 +74,20 @@ class Optimizer:
         self._array = self.arena.array
         self._control = self.settings.control(0, self.arena.size)
         self._control[SCALE] = -1.0 if maximize else 1.0
-        self._held_by_dtype()
         self._with_norms = norms
         self._step = fuse(variant, norms)
         for i, slot in enumerate(variant.slots):
             self._array[2 + i] = variant.start(slot, self.settings.hyper)
 
-    def _held_by_dtype(self) -> None:
+    def _held_by(self, dtype: np.dtype[Any]) -> None:
         """float32 turns 1e300 into inf and 1e-60 into 0: the step would then be 0/0 far from the mistake."""
-        dtype = self._array.dtype
         for name, value in self.settings.hyper._asdict().items():
             with np.errstate(over="ignore"):
                 held = float(dtype.type(value))
             if not np.isfinite(held) or (held == 0.0 and float(value) != 0.0 and name == "eps"):
-                raise ConfigError(f"{name}={value!r} becomes {held} in {dtype}; use float64 parameters or another value")
+                raise ConfigError(
+                    f"{name}={value!r} becomes {held} in {dtype}; use float64 parameters or another value"
+                )
 
     @property
     def params(self) -> list[Tensor]:
@@ -104,7 +106,9 @@ class Optimizer:
 
     @lr.setter
     def lr(self, value: float) -> None:
-        held = float(self._array.dtype.type(value))
+        value = number(self.settings, "lr", value)
+        with np.errstate(over="ignore"):
+            held = float(self._array.dtype.type(value))
         if not 0.0 <= held < math.inf:
             raise ConfigError(f"lr must be in [0, inf) and finite in {self._array.dtype}, got {value!r}")
         self._control[HYPER] = value
@@ -171,13 +175,15 @@ class Optimizer:
         if rule != self.settings.name:
             raise ConfigError(f"the state is of the rule {rule!r}, this optimizer runs {self.settings.name!r}")
         settings = type(self.settings)(**saved)
-        slots = {k: np.asarray(v) for k, v in state["slots"].items()}
+        slots = {k: np.asarray(v, self._array.dtype) for k, v in state["slots"].items()}
         want = dict.fromkeys(self.arena.slots, (self.arena.size,))
-        if {k: v.shape for k, v in slots.items()} != want or len(state["control"]) != len(self._control):
-            raise ConfigError(f"the state's slots {({k: v.shape for k, v in slots.items()})} do not fit {want}")
-        self.settings = settings
-        self._control[:] = state["control"]
+        control = np.array(state["control"], dtype=np.float64)
+        fits = control.shape == self._control.shape and (control[[LOW, HIGH]] == self._control[[LOW, HIGH]]).all()
+        if {k: v.shape for k, v in slots.items()} != want or not fits:
+            raise ConfigError(f"the state's slots { ({k: v.shape for k, v in slots.items()}) } do not fit {want}")
         self.skipped = int(state["skipped"])
+        self.settings = settings
+        self._control[:] = control
         for i, name in enumerate(self.arena.slots):
             self._array[2 + i, : self.arena.size] = slots[name]
 

@@ -7,6 +7,7 @@ import math
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -56,8 +57,8 @@ class Settings:
                 raise TypeError(f"{self.title} has no option {key!r}{hint} (it takes {names})")
         given = {**self._defaults(convention), **options}
         hyper = self.rule.hyper(**{k: _checked(self, k, given[k]) for k in fields})
-        decay = self.rule.decay if weight_decay is None else weight_decay
-        decay = _number(self, "weight_decay", decay)
+        decay = given["weight_decay"] if weight_decay is None else weight_decay
+        decay = number(self, "weight_decay", decay)
         _inside(self, "weight_decay", decay, DECAY_BOUNDS)
         if weight_decay is not None:
             options["weight_decay"] = decay
@@ -65,7 +66,8 @@ class Settings:
 
     @classmethod
     def _defaults(cls, convention: str) -> dict[str, Any]:
-        return {**cls.rule.hyper()._asdict(), **cls.rule.conventions.get(convention, {})}
+        usual = {**cls.rule.hyper()._asdict(), "weight_decay": cls.rule.decay}
+        return usual | dict(cls.rule.conventions.get(convention, {}))
 
     def __getattr__(self, name: str) -> Any:
         if name != "hyper" and name in self.rule.hyper._fields:
@@ -113,7 +115,7 @@ class Settings:
         return hash(self._key())
 
     def __repr__(self) -> str:
-        usual = {**self._defaults(self.convention), "weight_decay": self.rule.decay, "convention": "torch"}
+        usual = {**self._defaults(self.convention), "convention": "torch"}
         shown = {k: v for k, v in self.to_dict().items() if k == "lr" or v != usual[k]}
         return f"{self.title}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
@@ -123,14 +125,16 @@ def _checked(settings: Settings, name: str, value: Any) -> float | bool:
         if value in (True, False):
             return bool(value)
         raise ConfigError(f"{settings.title}: {name} must be True or False, got {value!r}")
-    number = _number(settings, name, value)
-    _inside(settings, name, number, settings.rule.bounds.get(name, "(-inf, inf)"))
-    return number
+    checked = number(settings, name, value)
+    _inside(settings, name, checked, settings.rule.bounds.get(name, "(-inf, inf)"))
+    return checked
 
 
-def _number(settings: Settings, name: str, value: Any) -> float:
-    if isinstance(value, int | float | np.number) and not isinstance(value, bool | np.bool | complex):
-        return float(value)
+def number(settings: Settings, name: str, value: Any) -> float:
+    """``value`` as a float; booleans, strings and complex numbers are mistakes."""
+    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
+        with suppress(OverflowError):  # 10**400
+            return float(value)
     raise ConfigError(f"{settings.title}: {name} must be a number, got {value!r}")
 
 

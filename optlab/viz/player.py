@@ -26,56 +26,88 @@ HOLE = 65535  # the height of a cell where the surface is not finite
 TOP = 65534
 # Contour lines at these fractions of the height; denser at the bottom, where the minima are.
 LEVELS = (0.004, 0.015, 0.04, 0.09, 0.17, 0.27, 0.38, 0.5, 0.62, 0.74, 0.85, 0.95)
-# Differences below this fraction of (median - minimum) count as flat, so that rounding noise isn't drawn as relief.
-FLAT = 1e-6
+# A plateau is a fifth of the window within this fraction of (median - minimum); ranked, its noise would be relief.
+FLAT = 1e-3
+PLATEAU = 0.2
 
 
 class Surface(Protocol):
     """What the player reads from a surface."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its key in the registry."""
+
     @property
-    def title(self) -> str: ...
+    def title(self) -> str:
+        """Its name in a heading."""
+
     @property
-    def formula(self) -> str: ...
+    def formula(self) -> str:
+        """TeX, with or without ``f(x, y) =``."""
+
     @property
-    def source(self) -> str: ...
+    def source(self) -> str:
+        """Where it was published."""
+
     @property
-    def domain(self) -> Window: ...
+    def domain(self) -> Window:
+        """The part of the plane it is studied on."""
+
     @property
-    def minima(self) -> Sequence[tuple[float, float]]: ...
+    def minima(self) -> Sequence[tuple[float, float]]:
+        """The global minima; empty where there are none."""
+
     @property
-    def f_min(self) -> float | None: ...
-    def grid(self, resolution: int, window: Window) -> tuple[Array, Array, Array]: ...
+    def f_min(self) -> float | None:
+        """The value there; None or not finite where it is unknown or unbounded."""
+
+    def grid(self, resolution: int, window: Window) -> tuple[Array, Array, Array]:
+        """``xs``, ``ys`` and ``values[j, i] = f(xs[i], ys[j])``."""
 
 
 class Run(Protocol):
-    """What the player reads from a run of T steps."""
+    """What the player reads from a run of T steps; rows after a divergence are nan."""
 
     @property
-    def points(self) -> Array: ...  # (T + 1, 2)
+    def points(self) -> Array:
+        """(T + 1, 2)."""
+
     @property
-    def values(self) -> Array: ...  # (T + 1,)
+    def values(self) -> Array:
+        """(T + 1,)."""
+
     @property
-    def gradients(self) -> Array: ...  # (T + 1, 2)
+    def gradients(self) -> Array:
+        """(T + 1, 2)."""
+
     @property
-    def state(self) -> Mapping[str, Array]: ...  # slot -> (T + 1, 2)
+    def state(self) -> Mapping[str, Array]:
+        """(T + 1, 2) for each slot of the rule."""
+
     @property
-    def effective_lr(self) -> Array: ...  # (T, 2)
+    def effective_lr(self) -> Array:
+        """(T, 2)."""
+
     @property
-    def status(self) -> str: ...
+    def status(self) -> str:
+        """How it ended."""
+
     @property
-    def settings(self) -> object: ...
+    def settings(self) -> object:
+        """The rule; its ``str`` is shown."""
 
 
 class Race(Protocol):
     """A surface and the runs on it, by label."""
 
     @property
-    def surface(self) -> Surface: ...
+    def surface(self) -> Surface:
+        """Where they ran."""
+
     @property
-    def runs(self) -> Mapping[str, Run]: ...
+    def runs(self) -> Mapping[str, Run]:
+        """Label -> run, in the order of the legend."""
 
 
 def player_html(race: Race, *, title: str | None = None, window: Window | None = None, resolution: int = 160) -> str:
@@ -160,20 +192,40 @@ def relief(grid: Array) -> tuple[Array, list[list[float]]]:
     solid = np.isfinite(grid)
     if not solid.any():
         return heights, []
-    values = grid[solid]
+    rank, sorted_values, inverse = _ranks(_flattened(grid[solid]))
+    heights[solid] = np.round(TOP * rank[inverse])
+    if len(rank) == 1:
+        return heights, []
+    # Of the levels that fall on one cliff the first is enough: they would be drawn on top of each other.
+    steps = np.searchsorted(rank, LEVELS)
+    kept = [share for i, share in enumerate(LEVELS) if i == 0 or steps[i] != steps[i - 1]]
+    levels = np.interp(kept, rank, sorted_values)
+    levels[np.abs(levels) < 1e-12 * np.abs(sorted_values).max()] = 0.0  # 0 on paper, 1e-18 after rounding
+    return heights, [[share, float(level)] for share, level in zip(kept, levels, strict=True)]
+
+
+def _flattened(values: Array) -> Array:
+    """``values`` with each plateau at its median."""
     with np.errstate(over="ignore", invalid="ignore"):
         above = values - values.min()
         grain = FLAT * (float(np.median(above)) or float(above.max()))
         # A grain of 0 is a constant surface; an infinite one means values near the largest float.
-        coarse = np.round(above / grain) if 0 < grain < math.inf else above
-    _, first, inverse, counts = np.unique(coarse, return_index=True, return_inverse=True, return_counts=True)
+        if not 0 < grain < math.inf:
+            return values
+        terrace, counts = np.unique(np.round(above / grain), return_inverse=True, return_counts=True)[1:]
+    flat = values.copy()
+    for index in np.flatnonzero(counts > PLATEAU * values.size):
+        flat[terrace == index] = np.median(values[terrace == index])
+    return flat
+
+
+def _ranks(values: Array) -> tuple[Array, Array, Array]:
+    """Ranks in 0..1 of the distinct values, these values in order, and which of them each value is."""
+    distinct, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    if len(distinct) == 1:
+        return np.array([0.5]), distinct, inverse
     middle = np.cumsum(counts) - counts / 2
-    if len(counts) == 1:
-        heights[solid] = TOP // 2
-        return heights, []
-    rank = (middle - middle[0]) / (middle[-1] - middle[0])
-    heights[solid] = np.round(TOP * rank[inverse])
-    return heights, [[share, float(np.interp(share, rank, values[first]))] for share in LEVELS]
+    return (middle - middle[0]) / (middle[-1] - middle[0]), distinct, inverse
 
 
 def _run(label: str, run: Run) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def update(p: Any, g: Any, s: tuple[Any, Any], c: tuple[Any, ...]) -> tuple[Any,
 
 
 BOUNDS = {"lr": "[0, inf)", "beta1": "[0, 1)", "beta2": "[0, 1)", "eps": "(0, inf)"}
-CONVENTIONS = {"keras": {"eps": 1e-7, "eps_hat": True}, "cs231n": {"eps_inside": True}}
+CONVENTIONS: dict[str, dict[str, float]] = {"keras": {"eps": 1e-7, "eps_hat": True}, "cs231n": {"eps_inside": True}}
 UNBIASED = {"m": "beta1", "v": "beta2"}
 
 adam = Rule(
@@ -79,7 +79,11 @@ adamw = Rule(
     update=update,
     memory=(1.0, 1.0),
     bounds=BOUNDS,
-    conventions=CONVENTIONS,
+    conventions={
+        **CONVENTIONS,
+        "keras": {**CONVENTIONS["keras"], "weight_decay": 4e-3},
+        "optax": {"weight_decay": 1e-4},
+    },
     unbiased=UNBIASED,
     decay=0.01,
     decoupled=True,

@@ -42,6 +42,6 @@ lion = Rule(
     coefficients=coefficients,
     update=update,
     bounds={"lr": "[0, inf)", "beta1": "[0, 1)", "beta2": "[0, 1)"},
-    conventions={"keras": {"lr": 1e-3}},
+    conventions={"keras": {"lr": 1e-3}, "optax": {"weight_decay": 1e-3}},
     decoupled=True,
 )

@@ -54,5 +54,5 @@ momentum = Rule(
     coefficients=coefficients,
     update=update,
     bounds={"lr": "[0, inf)", "beta": "[0, 1]", "dampening": "[0, 1]"},
-    conventions={"keras": INSIDE, "paper": INSIDE, "cs231n": INSIDE},
+    conventions={"keras": {"lr": 1e-2, **INSIDE}, "paper": INSIDE, "cs231n": INSIDE},
 )

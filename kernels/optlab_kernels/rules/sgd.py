@@ -28,4 +28,12 @@ def update(p: Any, g: Any, s: tuple[()], c: tuple[Any, ...]) -> tuple[Any, tuple
     return p - lr * g, ()
 
 
-sgd = Rule("sgd", Hyper, slots=(), coefficients=coefficients, update=update, bounds={"lr": "[0, inf)"})
+sgd = Rule(
+    "sgd",
+    Hyper,
+    slots=(),
+    coefficients=coefficients,
+    update=update,
+    bounds={"lr": "[0, inf)"},
+    conventions={"keras": {"lr": 1e-2}},
+)

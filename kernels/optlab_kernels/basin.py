@@ -1,0 +1,75 @@
+"""Descents from many starts at once, without records: 64 starts side by side in SIMD lanes.
+
+One descent is a chain of dependent operations (root, division, gradient) that leaves most of the core idle; 64
+independent chains in the inner loop fill it: 25 times as many steps a second as one start after the other.
+"""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+
+from optlab_kernels.jit import jit
+from optlab_kernels.rule import DECOUPLED, HYPER, L2, Rule, regularise
+from optlab_kernels.slots import gather, scatter, unpack
+from optlab_kernels.trajectory import Gradient, Value
+
+LANES = 64  # float64 lanes of a block: eight AVX-512 registers per array; 32 and 128 are slower
+X, Y, HIT, STATE = 0, 1, 2, 3  # rows of a block: the point, the first step on target, then the slots of x and of y
+
+Basin = Callable[[np.ndarray, np.ndarray, np.ndarray, int, float], None]
+
+
+@functools.cache
+def basin(rule: Rule, value: Value, gradient: Gradient) -> Basin:
+    """Compile ``run(points, hits, control, steps, target)``: ``rule`` from each of n starts.
+
+    ``points`` (2, n) holds the starts and, afterwards, the points after ``steps`` steps; ``hits`` (n,) the first step
+    t whose value is <= ``target``, or inf.
+    """
+    update, advance, hyper = rule.update, rule.advance, rule.hyper
+    slots = len(rule.slots)
+    state_like, hyper_like, memory_like = (0.0,) * slots, tuple(map(float, rule.hyper())), rule.memory
+    memory_at = HYPER + len(hyper_like)
+    state_x, state_y, rows = STATE, STATE + slots, STATE + 2 * slots
+    # what each slot starts from: an index into the control, or none and then 0
+    starts = tuple(
+        HYPER + rule.hyper._fields.index(rule.initial[slot]) if slot in rule.initial else -1 for slot in rule.slots
+    ) + (-1,)
+
+    @jit
+    def run(points: np.ndarray, hits: np.ndarray, control: np.ndarray, steps: int, target: float) -> None:
+        h = hyper(*unpack(control, HYPER, hyper_like))
+        l2, shrink = control[L2], 1.0 - control[DECOUPLED] * h[0]
+        block = np.empty((rows, LANES))
+        n = points.shape[1]
+        for first in range(0, n, LANES):
+            for j in range(LANES):
+                k = min(first + j, n - 1)  # spare lanes of the last block repeat its last start
+                block[X, j], block[Y, j], block[HIT, j] = points[0, k], points[1, k], np.inf
+                for s in range(slots):
+                    start = control[starts[s]] if starts[s] >= 0 else 0.0
+                    block[state_x + s, j] = start
+                    block[state_y + s, j] = start
+            memory = unpack(control, memory_at, memory_like)
+            for t in range(steps):
+                c, memory = advance(t + 1, h, memory)
+                now = float(t)
+                for i in range(np.uint64(LANES)):  # unsigned: a signed index is checked for wrap-around, 10x slower
+                    x, y = block[X, i], block[Y, i]
+                    f = value(x, y)
+                    gx, gy = gradient(x, y)
+                    block[HIT, i] = min(block[HIT, i], now if f <= target else np.inf)
+                    x, gx = regularise(x, gx, l2, shrink)
+                    y, gy = regularise(y, gy, l2, shrink)
+                    block[X, i], sx = update(x, gx, gather(block, state_x, i, state_like), c)
+                    block[Y, i], sy = update(y, gy, gather(block, state_y, i, state_like), c)
+                    scatter(block, state_x, i, sx)
+                    scatter(block, state_y, i, sy)
+            for j in range(min(LANES, n - first)):
+                x, y = block[X, j], block[Y, j]
+                points[0, first + j], points[1, first + j] = x, y
+                last = float(steps) if value(x, y) <= target else np.inf
+                hits[first + j] = min(block[HIT, j], last)
+
+    return run

@@ -1,0 +1,60 @@
+"""A whole recorded descent on a 2-D surface in one compiled call."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from optlab_kernels.jit import jit
+from optlab_kernels.rule import DECOUPLED, HYPER, L2, Rule, regularise
+from optlab_kernels.slots import gather, scatter, unpack
+
+# Columns of a record: the point, its value, the gradient that the step from it used, then the slots of x and of y.
+X, Y, VALUE, GX, GY, STATE = 0, 1, 2, 3, 4, 5
+
+Value = Callable[[Any, Any], Any]
+Gradient = Callable[[Any, Any], tuple[Any, Any]]
+Trajectory = Callable[[np.ndarray, np.ndarray, np.ndarray], int]
+
+
+@functools.cache
+def trajectory(rule: Rule, value: Value, gradient: Gradient) -> Trajectory:
+    """Compile ``run(record, control, box) -> rows``: a descent of ``rule`` from the point in the first row.
+
+    ``record`` is float64 (steps + 1, 5 + 2 slots), one row a step (written in order, so that a long record streams to
+    memory); on entry its first row holds the start and the slots before the first step, and its gradient columns hold
+    noise, to which the gradient is added. ``box`` is (x low, x high, y low, y high): a run that leaves it, or whose
+    value is not finite, ends there; the number of rows that were written is returned.
+    """
+    update, advance, hyper = rule.update, rule.advance, rule.hyper
+    slots = len(rule.slots)
+    state_like, hyper_like, memory_like = (0.0,) * slots, tuple(map(float, rule.hyper())), rule.memory
+    memory_at = HYPER + len(hyper_like)
+    state_x, state_y = STATE, STATE + slots
+
+    @jit
+    def run(record: np.ndarray, control: np.ndarray, box: np.ndarray) -> int:
+        columns = record.T
+        h = hyper(*unpack(control, HYPER, hyper_like))
+        memory = unpack(control, memory_at, memory_like)
+        l2, shrink = control[L2], 1.0 - control[DECOUPLED] * h[0]
+        x, y = record[0, X], record[0, Y]
+        sx, sy = gather(columns, state_x, 0, state_like), gather(columns, state_y, 0, state_like)
+        for t in range(record.shape[0]):
+            f = value(x, y)
+            gx, gy = gradient(x, y)
+            gx, gy = gx + record[t, GX], gy + record[t, GY]
+            record[t, X], record[t, Y], record[t, VALUE], record[t, GX], record[t, GY] = x, y, f, gx, gy
+            scatter(columns, state_x, t, sx)
+            scatter(columns, state_y, t, sy)
+            if not (box[0] <= x <= box[1] and box[2] <= y <= box[3] and abs(f) < np.inf):
+                return t + 1
+            c, memory = advance(t + 1, h, memory)
+            x, gx = regularise(x, gx, l2, shrink)
+            y, gy = regularise(y, gy, l2, shrink)
+            x, sx = update(x, gx, sx, c)
+            y, sy = update(y, gy, sy, c)
+        return record.shape[0]
+
+    return run

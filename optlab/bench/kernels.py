@@ -1,0 +1,98 @@
+"""Update kernels: one step over n float32 parameters, against the peers and the memory's ceiling."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from optlab.bench.peers import contenders
+from optlab.bench.roofline import bytes_moved, ceiling
+from optlab.bench.timing import interleave
+from optlab.optim.rules import RULES
+from optlab.optim.settings import Settings
+
+SIZES = (100, 10_000, 1_000_000, 10_000_000)
+# What Adam is to reach: peer -> n -> how many times as fast.
+GOALS = {
+    "torch fused": {100: 10.0, 10_000: 7.0, 1_000_000: 1.7, 10_000_000: 0.95},
+    "optax": {100: 8.0, 10_000: 6.0, 1_000_000: 2.0, 10_000_000: 1.3},
+}
+SAME = 1e-3  # largest difference to a peer after three steps, relative to the steps: conventions differ by epsilons
+
+
+def entrants() -> list[Settings]:
+    """Every rule with its defaults, and Nesterov's momentum; decay off, so that all do the same work."""
+    plain = [kind(weight_decay=0.0) for kind in RULES.values() if kind.__module__ == "optlab"]
+    return [*plain, RULES["momentum"](nesterov=True)]
+
+
+def label(settings: Settings) -> str:
+    """A row's name."""
+    return "nesterov" if getattr(settings.hyper, "nesterov", False) else settings.name
+
+
+def measure(
+    settings: Settings, n: int, peers: bool = True, rounds: int = 11, seconds: float = 0.02, dtype: Any = np.float32
+) -> dict[str, Any]:
+    """One row: nanoseconds per element, gigabytes a second, share of the ceiling, and each peer's time over ours."""
+    rng = np.random.default_rng(0)
+    p, g = rng.standard_normal((2, n)).astype(dtype)
+    racing = contenders(settings, p, g, peers)
+    odd = _disagreeing(racing, p)
+    work = {name: step for name, (step, _) in racing.items()}
+    slots = len(settings.variant.slots)
+    work["ceiling"] = ceiling(slots, n, np.dtype(dtype))
+    times = interleave(work, rounds, seconds)
+    mine = times.median("optlab")
+    ratios = {name: times.ratio(name, "optlab") for name in racing if name != "optlab"}
+    best = min((r for name, r in ratios.items() if name != "numpy"), default=None)
+    return {
+        "rule": label(settings),
+        "n": n,
+        "us": mine * 1e6,
+        "GB/s": bytes_moved(slots, n, np.dtype(dtype).itemsize) / mine / 1e9,
+        "of ceiling": times.ratio("ceiling", "optlab"),
+        **ratios,
+        "best peer": best,
+        "differs": ", ".join(odd),
+    }
+
+
+def _disagreeing(racing: dict[str, Any], p: np.ndarray) -> list[str]:
+    """Contenders whose parameters after three steps are not ours: a benchmark must compare equal work."""
+    for step, _ in racing.values():
+        for _ in range(3):
+            step()
+    mine = racing["optlab"][1]() - p
+    size = float(np.abs(mine).max())
+    return [name for name, (_, result) in racing.items() if np.abs(result() - p - mine).max() > SAME * size]
+
+
+def table(peers: bool, rounds: int, sizes: tuple[int, ...] = SIZES) -> Iterator[dict[str, Any]]:
+    """Row after row."""
+    for settings in entrants():
+        for n in sizes:
+            yield measure(settings, n, peers, rounds)
+
+
+def verdicts(rows: list[dict[str, Any]]) -> list[str]:
+    """The goals, each with what was measured."""
+    lines = []
+    for row in rows:
+        if row["rule"] == "adam":
+            for peer, goals in GOALS.items():
+                if peer in row and row["n"] in goals:
+                    goal = goals[row["n"]]
+                    lines.append(f"{_mark(row[peer] >= goal)} adam n={row['n']:.0e}: {row[peer]:.2f}x {peer}, goal {goal}x")
+        elif row["best peer"] is not None:
+            goal = 0.95 if row["n"] >= 1e7 else 1.0
+            word = "tie" if row["n"] >= 1e7 else "ahead"
+            good = row["best peer"] >= goal
+            lines.append(f"{_mark(good)} {row['rule']} n={row['n']:.0e}: {row['best peer']:.2f}x the best peer, goal {word}")
+        if row["n"] >= 1e7:
+            lines.append(f"{_mark(row['of ceiling'] >= 0.9)} {row['rule']} n=1e7: {row['of ceiling']:.2f} of the ceiling, goal 0.9")
+    return lines
+
+
+def _mark(good: bool) -> str:
+    return "met   " if good else "MISSED"

@@ -1,0 +1,73 @@
+"""Interleaved timing: every contender once a round, in shuffled order; medians, and medians of per-round ratios.
+
+A machine's speed drifts by tens of percent between seconds; a ratio of two measurements of one round mostly does not.
+"""
+
+import gc
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+# CPU time of the process: with one thread pinned to one core it is the wall clock without other processes' slices.
+clock = time.process_time
+
+Work = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Times:
+    """Contender -> seconds per call, one entry a round."""
+
+    rounds: Mapping[str, list[float]]
+
+    def median(self, name: str) -> float:
+        """Seconds per call."""
+        return statistics.median(self.rounds[name])
+
+    def ratio(self, name: str, to: str) -> float:
+        """How many times as long ``name`` takes as ``to``: the median of the per-round ratios."""
+        return statistics.median(a / b for a, b in zip(self.rounds[name], self.rounds[to], strict=True))
+
+    def spread(self, name: str, to: str) -> tuple[float, float]:
+        """Quartiles of the per-round ratios."""
+        ratios = sorted(a / b for a, b in zip(self.rounds[name], self.rounds[to], strict=True))
+        n = len(ratios)
+        return ratios[n // 4], ratios[(3 * n) // 4 if n > 1 else 0]
+
+
+def _repeat(work: Work, count: int) -> float:
+    began = clock()
+    for _ in range(count):
+        work()
+    return (clock() - began) / count
+
+
+def _calibrate(work: Work, seconds: float) -> int:
+    """How many calls fill about ``seconds``; also the warm-up, which compiles whatever is compiled on first use."""
+    work()
+    work()
+    count = 1
+    while True:
+        took = _repeat(work, count) * count
+        if took >= 0.5 * seconds:
+            return max(1, round(count * seconds / took))
+        count = max(2 * count, int(0.8 * count * seconds / max(took, 1e-7)))
+
+
+def interleave(contenders: Mapping[str, Work], rounds: int = 11, seconds: float = 0.02, seed: int = 0) -> Times:
+    """Time each contender ``rounds`` times for about ``seconds``, the warm-up outside the clock."""
+    counts = {name: _calibrate(work, seconds) for name, work in contenders.items()}
+    taken: dict[str, list[float]] = {name: [] for name in contenders}
+    order, shuffle = list(contenders), random.Random(seed)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(rounds):
+            shuffle.shuffle(order)
+            for name in order:
+                taken[name].append(_repeat(contenders[name], counts[name]))
+    finally:
+        gc.enable()
+    return Times(taken)

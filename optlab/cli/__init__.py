@@ -1,0 +1,70 @@
+"""The command line. Commands import what they need when they run, so that ``--help`` answers at once."""
+
+import os
+import sys
+from typing import Any
+
+import click
+
+import optlab
+from optlab.cli.basin import basin
+from optlab.cli.bench import bench
+from optlab.cli.doctor import doctor
+from optlab.cli.gallery import gallery
+from optlab.cli.lists import rules, surfaces
+from optlab.cli.race import race
+from optlab.errors import OptlabError
+
+DONE, BUG, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(optlab.__version__, prog_name="optlab")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(context: click.Context, debug: bool) -> None:
+    """An optimization laboratory: race update rules, look inside every step, measure.
+
+    Start with: optlab gallery, or optlab race beale sgd momentum adam --lr 0.01 --html beale.html
+    """
+    context.obj = {"debug": debug}
+
+
+for command in (race, basin, gallery, rules, surfaces, bench, doctor):
+    cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code; a user's mistake never shows a traceback."""
+    sys.exit(_code(arguments))
+
+
+def _code(arguments: list[str] | None) -> int:
+    debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
+    try:
+        result: Any = cli.main(arguments, prog_name="optlab", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else DONE
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader has had enough (`optlab rules | head`): files are written, so this is no failure. The interpreter
+        # flushes stdout once more on its way out, which must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("optlab: interrupted", err=True)
+        return INTERRUPTED
+    except (OptlabError, OSError) as error:
+        if debug:
+            raise
+        click.echo(f"optlab: {error}", err=True)
+        return getattr(error, "exit_code", USAGE)
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(f"optlab: a bug: {type(error).__name__}: {error}\nShow it with: optlab --debug ...", err=True)
+        return BUG

@@ -1,0 +1,81 @@
+"""What commands share: options, and output for people or for programs."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from optlab.descent.table import Table
+
+Decorator = Callable[[Any], Any]
+
+json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+seed_option: Decorator = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+quiet_option: Decorator = click.option("-q", "--quiet", is_flag=True, help="Errors only.")
+out_option: Decorator = click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for what is written; made if missing."
+)
+
+
+def file_option(suffix: str, what: str) -> Decorator:
+    """An option ``--png FILE`` and the like."""
+    return click.option(f"--{suffix}", type=click.Path(dir_okay=False, path_type=Path), help=f"Write {what}.")
+
+
+def print_json(document: Any) -> None:
+    """The one document, on stdout; NaN and infinities are None."""
+    click.echo(json.dumps(_plain(document), indent=2, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and value - value != 0.0:
+        return None
+    return value
+
+
+def print_table(table: "Table", title: str | None = None) -> None:
+    """In colour and fitted to the terminal; plain columns when the output goes elsewhere."""
+    import sys
+
+    if not sys.stdout.isatty():
+        click.echo((f"{title}\n" if title else "") + str(table))
+        return
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    head, *rows = table.cells()
+    view = RichTable(title=title, title_justify="left")
+    for name in head:
+        view.add_column(Text(name), overflow="fold")
+    for row in rows:
+        view.add_row(*(Text(cell) for cell in row))
+    Console().print(view)
+
+
+def prepared(path: Path) -> Path:
+    """``path`` with its folder made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def tell_written(path: Path, quiet: bool = False) -> None:
+    """Say where a file went, on stderr: stdout is for data."""
+    if not quiet:
+        click.echo(f"wrote {path}", err=True)
+
+
+def save_picture(ax_or_figure: Any, path: Path) -> Path:
+    """Write a figure, or the figure of axes, at a size fit for a slide."""
+    figure = getattr(ax_or_figure, "figure", ax_or_figure)
+    figure.savefig(prepared(path), dpi=150)
+    return path

@@ -1,0 +1,258 @@
+"""One recorded descent: the run of a rule on a surface, with everything that happened inside."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from optlab.descent import export
+from optlab.errors import ConfigError
+from optlab.optim.rules import as_settings
+from optlab.optim.settings import Settings
+from optlab.surfaces import Surface, as_surface
+from optlab_kernels.trajectory import GX, GY, STATE, VALUE, X, Y, trajectory
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Status = Literal["converged", "diverged", "running"]
+FAR = 1e6  # a run has diverged when it is this many domains away
+FLAT = 1e-10  # gradient norm at which a run counts as converged
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A descent of ``steps`` steps; row t of each array belongs to the point x_t, the rows after a divergence are NaN.
+
+    Attributes:
+        surface: where.
+        settings: of which rule.
+        record: (steps + 1, 5 + 2 slots), all that the compiled loop wrote; the properties are views of it.
+        rows: how many rows were reached.
+        noise, seed: standard deviation of the gradient noise, and its seed.
+        tol: how close to the minimum's value counts as converged.
+    """
+
+    surface: Surface
+    settings: Settings
+    record: np.ndarray
+    rows: int
+    noise: float
+    seed: int
+    tol: float
+
+    @property
+    def steps(self) -> int:
+        """The number of steps asked for."""
+        return len(self.record) - 1
+
+    @property
+    def points(self) -> np.ndarray:
+        """(steps + 1, 2): x_0 ... x_steps."""
+        return self.record[:, X : Y + 1]
+
+    @property
+    def values(self) -> np.ndarray:
+        """(steps + 1,): f(x_t)."""
+        return self.record[:, VALUE]
+
+    @property
+    def gradients(self) -> np.ndarray:
+        """(steps + 1, 2): the gradient used at x_t, noise included, weight decay not."""
+        return self.record[:, GX : GY + 1]
+
+    @cached_property
+    def state(self) -> dict[str, np.ndarray]:
+        """Slot -> (steps + 1, 2): after step t; row 0 is the state before the first step."""
+        slots = self.settings.variant.slots
+        return {name: self.record[:, [STATE + i, STATE + len(slots) + i]] for i, name in enumerate(slots)}
+
+    @cached_property
+    def corrected(self) -> dict[str, np.ndarray]:
+        """Slot -> (steps + 1, 2): moments over 1 - b^t, as Adam uses them; NaN at t = 0; empty if not corrected."""
+        hyper = self.settings.hyper
+        if not getattr(hyper, "bias_correction", True):
+            return {}
+        t = np.arange(self.steps + 1)[:, None]
+        with np.errstate(invalid="ignore"):
+            return {
+                slot: self.state[slot] / (1.0 - getattr(hyper, decay) ** t)
+                for slot, decay in self.settings.variant.unbiased.items()
+            }
+
+    @cached_property
+    def effective_lr(self) -> np.ndarray:
+        """(steps, 2): |x_{t+1} - x_t| / |g_t| per coordinate; NaN where the gradient is 0."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            rate = np.abs(np.diff(self.points, axis=0)) / np.abs(self.gradients[:-1])
+        rate[self.gradients[:-1] == 0.0] = np.nan
+        return rate
+
+    @cached_property
+    def distances(self) -> np.ndarray:
+        """(steps + 1,): distance of x_t to the nearest minimum; inf on a surface without one."""
+        return self.surface.distance(self.points)
+
+    @cached_property
+    def status(self) -> Status:
+        """``"diverged"``: not finite or outside 1e6 domains; ``"converged"``: at the minimum's value or flat; else ``"running"``."""
+        x, y = self.points[self.rows - 1]
+        if self.rows <= self.steps or not (_inside(_box(self.surface), x, y) and np.isfinite(self.values[-1])):
+            return "diverged"
+        if self.values[-1] - self.surface.f_min <= self.tol or np.hypot(*self.gradients[-1]) <= FLAT:
+            return "converged"
+        return "running"
+
+    def steps_to(self, target: float) -> int | None:
+        """The first t with f(x_t) - f_min <= ``target``, or None."""
+        return _first(self.values - self.surface.f_min <= target)
+
+    def steps_within(self, radius: float) -> int | None:
+        """The first t at which x_t is within ``radius`` of a minimum, or None."""
+        return _first(self.distances <= radius)
+
+    @property
+    def label(self) -> str:
+        """How the run is called in a legend."""
+        return repr(self.settings)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as numbers, strings and lists; NaN and infinities are None, so that it is valid JSON."""
+        return export.to_dict(self)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the record as ``.csv``, ``.npz`` or ``.json``, by the suffix."""
+        return export.save(self, Path(path))
+
+    def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
+        """The path over the contours of the surface."""
+        from optlab.viz.contour import plot_path
+
+        return plot_path(self, ax=ax, **options)
+
+    def plot_loss(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
+        """f - f_min against the step."""
+        from optlab.viz.curves import plot_loss
+
+        return plot_loss({self.label: self}, ax=ax, **options)
+
+    def plot_state(self, slot: str, ax: "Axes | None" = None, **options: Any) -> "Axes":
+        """One slot against the step, a line per coordinate."""
+        from optlab.viz.curves import plot_state
+
+        return plot_state(self, slot, ax=ax, **options)
+
+    def plot_effective_lr(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
+        """The effective learning rate against the step, a line per coordinate."""
+        from optlab.viz.curves import plot_effective_lr
+
+        return plot_effective_lr(self, ax=ax, **options)
+
+    def plot_panels(self, fig: "Figure | None" = None) -> "Figure":
+        """Path, loss, every slot and the effective learning rate in one figure."""
+        from optlab.viz.curves import plot_panels
+
+        return plot_panels(self, fig=fig)
+
+    def __repr__(self) -> str:
+        last = self.rows - 1
+        x, y = self.points[last]
+        return (
+            f"Run({self.settings!r} on {self.surface.name}: {self.status} after {last} steps "
+            f"at ({x:.6g}, {y:.6g}), f = {self.values[last]:.6g})"
+        )
+
+
+def descend(
+    surface: Any,
+    rule: Settings | type[Settings] | str,
+    start: Any = None,
+    steps: int = 300,
+    *,
+    noise: float = 0.0,
+    seed: int = 0,
+    tol: float = 1e-8,
+) -> Run:
+    """Record a descent: x_{t+1} = rule(x_t, grad f(x_t) + noise).
+
+    Args:
+        surface: a name, an `optlab.Surface`, or a function of two floats.
+        rule: settings such as ``ol.Adam(lr=0.1)``, or a name.
+        start: (x, y); the surface's own if None.
+        steps: how many, at least 0.
+        noise: standard deviation of the Gaussian noise added to each gradient coordinate.
+        seed: of the noise.
+        tol: f - f_min at which the run counts as converged.
+
+    Raises:
+        ConfigError: an unknown name, a start that is not two finite numbers, negative steps or noise.
+
+    >>> import optlab as ol
+    >>> ol.descend("beale", ol.Adam(lr=0.1), start=(1.0, 1.6), steps=100).steps_to(0.2)
+    93
+    """
+    surface, settings = as_surface(surface), as_settings(rule)
+    begin = surface.start if start is None else as_point(start)
+    check_count("steps", steps)
+    if not (np.isfinite(noise) and noise >= 0):
+        raise ConfigError(f"noise is a standard deviation, finite and >= 0, got {noise!r}")
+    variant = settings.variant
+    slots = len(variant.slots)
+    record = np.zeros((steps + 1, STATE + 2 * slots))
+    record[0, X], record[0, Y] = begin
+    initial = [variant.start(s, settings.hyper) for s in variant.slots]
+    record[0, STATE:] = [*initial, *initial]
+    if noise:
+        record[:, GX : GY + 1] = noise * generator(seed).standard_normal((steps + 1, 2))
+    run = trajectory(variant, surface.value, surface.gradient)
+    with np.errstate(all="ignore"):  # with the JIT off, a divergence would warn
+        rows = run(record, settings.control(), _box(surface))
+    record[rows:] = np.nan
+    return Run(surface, settings, record, rows, float(noise), seed, tol)
+
+
+def generator(seed: int, *stream: int) -> np.random.Generator:
+    """A counter-based generator of its own for each seed and stream: adding a stream changes no other."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=stream)))
+
+
+def as_point(point: Any) -> tuple[float, float]:
+    """Two finite floats.
+
+    Raises:
+        ConfigError: anything else.
+    """
+    try:
+        x, y = (float(v) for v in point)
+    except (TypeError, ValueError):
+        raise ConfigError(f"a start is two numbers, such as (1.0, 1.5), got {point!r}") from None
+    if not (np.isfinite(x) and np.isfinite(y)):
+        raise ConfigError(f"a start must be finite, got ({x}, {y})")
+    return x, y
+
+
+def check_count(name: str, value: Any, least: int = 0) -> None:
+    """Refuse what is not a whole number of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ConfigError(f"{name} is a whole number >= {least}, got {value!r}")
+
+
+def _box(surface: Surface) -> np.ndarray:
+    """(x low, x high, y low, y high), FAR domains around the middle of the domain."""
+    return np.array([side for low, high in surface.domain for side in _stretch(low, high)])
+
+
+def _stretch(low: float, high: float) -> tuple[float, float]:
+    middle, half = 0.5 * (low + high), 0.5 * (high - low)
+    return middle - FAR * half, middle + FAR * half
+
+
+def _inside(box: np.ndarray, x: float, y: float) -> bool:
+    return bool(box[0] <= x <= box[1] and box[2] <= y <= box[3])
+
+
+def _first(hits: np.ndarray) -> int | None:
+    return int(np.argmax(hits)) if hits.any() else None

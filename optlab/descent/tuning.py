@@ -1,0 +1,125 @@
+"""Tune a rule on a surface by a fixed budget, and report it on starts that it was not tuned on.
+
+Every rule gets the same number of trials. A trial is a point of a scrambled Sobol sequence over the rule's own
+hyperparameters: the rate log-uniform in [1e-5, 10], every decay b in [0, 1) by 1 - b log-uniform in [0.001, 0.5].
+A rule with more of them has a larger space for the same budget: that is part of what it costs to use.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import qmc
+
+from optlab.descent.descent import Run, check_count, descend, generator
+from optlab.optim.settings import Settings
+from optlab.surfaces import Surface
+
+RATE = (1e-5, 10.0)
+REST = (1e-3, 0.5)  # 1 - b of a decay b
+DECAYS = ("[0, 1)", "[0, 1]")
+FIXED = ("dampening", "momentum_dip", "momentum")  # in [0, 1] without being the decay of an average, or an option
+TUNING, HELD_OUT, TRIALS = 0, 1, 2  # random streams
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The settings that did best, and how they do on starts that played no part in choosing them.
+
+    Attributes:
+        settings: kept of ``trials``.
+        steps: (starts,) steps to the target, NaN where it was not reached.
+        finals: (starts,) the last f - f_min, inf where the run diverged.
+        diverged: share of the starts.
+    """
+
+    settings: Settings
+    trials: int
+    steps: np.ndarray
+    finals: np.ndarray
+    diverged: float
+
+    def row(self) -> dict[str, Any]:
+        """One line of `Race.table`: medians with quartiles; a start that never arrives counts as infinitely late."""
+        arrival = _quartiles(np.where(np.isnan(self.steps), np.inf, self.steps))
+        final = _quartiles(self.finals)
+        return {
+            "settings": repr(self.settings),
+            "steps (median)": arrival[1],
+            "steps (quartiles)": f"{arrival[0]:.4g} .. {arrival[2]:.4g}",
+            "final f - f_min (median)": final[1],
+            "final (quartiles)": f"{final[0]:.3g} .. {final[2]:.3g}",
+            "reached": float(np.isfinite(self.steps).mean()),
+            "diverged": self.diverged,
+        }
+
+
+def _quartiles(values: np.ndarray) -> tuple[float, float, float]:
+    """By order statistics: interpolating between a number and inf would give NaN."""
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], method="higher")
+    return float(low), float(middle), float(high)
+
+
+def tune_rule(
+    surface: Surface,
+    settings: Settings,
+    trials: int,
+    steps: int,
+    *,
+    starts: int = 16,
+    target: float = 1e-3,
+    noise: float = 0.0,
+    seed: int = 0,
+) -> Tuned:
+    """The best of ``trials`` settings by the median steps to the target, then by the median final value."""
+    check_count("tune", trials, least=1)
+    check_count("starts", starts, least=1)
+    options = {"noise": noise, "seed": seed}
+    practice = draw_starts(surface, starts, seed, TUNING)
+    best = min(
+        candidates(settings, trials, seed), key=lambda s: _score(surface, s, practice, steps, target, options)
+    )
+    runs = [descend(surface, best, point, steps, **options) for point in draw_starts(surface, starts, seed, HELD_OUT)]
+    arrivals = [run.steps_to(target) for run in runs]
+    return Tuned(
+        best,
+        trials,
+        np.array([np.nan if a is None else a for a in arrivals]),
+        np.array([_final(run) for run in runs]),
+        float(np.mean([run.status == "diverged" for run in runs])),
+    )
+
+
+def candidates(settings: Settings, trials: int, seed: int) -> Iterator[Settings]:
+    """``settings`` with its rate and decays replaced by each point of a scrambled Sobol sequence."""
+    bounds = settings.rule.bounds
+    decays = [k for k in settings.hyper._fields if bounds.get(k) in DECAYS and k not in FIXED]
+    sobol = qmc.Sobol(1 + len(decays), rng=generator(seed, TRIALS))
+    for unit in sobol.random_base2(max(trials - 1, 1).bit_length())[:trials]:
+        low, high = np.log(RATE)
+        changes = {"lr": float(np.exp(low + (high - low) * unit[0]))}
+        low, high = np.log(REST)
+        changes |= {k: float(1.0 - np.exp(low + (high - low) * u)) for k, u in zip(decays, unit[1:], strict=True)}
+        yield settings.replace(**changes)
+
+
+def draw_starts(surface: Surface, count: int, seed: int, stream: int) -> np.ndarray:
+    """(count, 2): uniform over the surface's domain."""
+    (x0, x1), (y0, y1) = surface.domain
+    return generator(seed, stream).uniform((x0, y0), (x1, y1), (count, 2))
+
+
+def _score(
+    surface: Surface, settings: Settings, points: np.ndarray, steps: int, target: float, options: dict[str, Any]
+) -> tuple[float, float]:
+    runs = [descend(surface, settings, point, steps, **options) for point in points]
+    arrivals = [run.steps_to(target) for run in runs]
+    return (
+        float(np.median([np.inf if a is None else a for a in arrivals])),
+        float(np.median([_final(run) for run in runs])),
+    )
+
+
+def _final(run: Run) -> float:
+    return float("inf") if run.status == "diverged" else float(run.values[-1] - max(run.surface.f_min, -1e300))

@@ -1,0 +1,173 @@
+"""Six optimizers at a saddle point: who leaves first depends on what "leave" means.
+
+Alec Radford's second animation (cs231n, `opt1.gif`) on z = 5x^2 - y^2, recovered like the first one. All start at
+(0.25, -0.000001), a millionth off the ridge; exactly on it no rule ever leaves, since its gradient along y is 0.
+
+Adaptive rules divide a tiny gradient by its own tiny root mean square, so they break the symmetry within a few steps.
+Then they differ: Adadelta's step grows and it is the first to leave the box; Adagrad and RMSprop creep. Momentum and
+Nesterov need a hundred steps to notice the slope and then overtake them. So "RMSprop helps at saddles" is true of
+breaking the symmetry, not of getting away.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import optlab as ol
+from optlab.gallery import _published
+from optlab.verdict import Verdict, at_most, equals
+
+TITLE = "Six optimizers at a saddle point"
+SOURCE = "deck, Optimizers: Comparison (2); after A. Radford's animation in the cs231n notes"
+
+START, STEPS = (0.25, -1e-6), 800
+RULES = {
+    "SGD": ol.SGD(lr=0.01),
+    "Momentum": ol.Momentum(lr=0.01, beta=0.95, convention="cs231n"),
+    "NAG": ol.Momentum(lr=0.01, beta=0.95, nesterov=True, convention="cs231n"),
+    "Adagrad": ol.Adagrad(lr=0.05, convention="cs231n"),
+    "Adadelta": ol.Adadelta(lr=1.0, convention="cs231n"),
+    "Rmsprop": ol.RMSProp(lr=0.01, convention="cs231n"),
+    "Adam": ol.Adam(lr=0.01),  # ours: the published animation has none
+}
+LEVELS = (0.01, 0.1, 0.5, 2.0)  # 2: out of the published box
+
+# Points after 5, 20 and 40 steps, and the first step with |y| above each level: an independent float64 NumPy program.
+GOLDEN_STEPS = (5, 20, 40)
+GOLDEN = {
+    "SGD": ((0.14762, -1.10408e-6), (0.030394, -1.48595e-6), (0.0036952, -2.20804e-6)),
+    "Momentum": ((-0.025025, -1.29413e-6), (0.14685, -6.84605e-6), (0.084743, -7.49536e-5)),
+    "NAG": ((-0.04758, -1.39829e-6), (0.050028, -8.43767e-6), (0.0098106, -1.07963e-4)),
+    "Adagrad": ((0.11135, -0.152948), (0.019824, -0.525866), (0.002154, -0.80855)),
+    "Adadelta": ((0.22773, -2.42881e-4), (0.16872, -0.196951), (0.11025, -2.18543)),
+    "Rmsprop": ((0.12083, -0.0965321), (0.01845, -0.473074), (3.8148e-4, -0.785422)),
+    "Adam": ((0.20022, -0.0436828), (0.065628, -0.200344), (-0.020199, -0.454746)),
+}
+CROSSINGS = {
+    "SGD": [466, 582, 663, 733],
+    "Momentum": [81, 101, 114, 126],
+    "NAG": [76, 94, 107, 118],
+    "Adagrad": [2, 4, 19, 211],
+    "Adadelta": [9, 17, 27, 40],
+    "Rmsprop": [4, 6, 22, 142],
+    "Adam": [2, 11, 44, 139],
+}
+SYMMETRY = ["Adagrad", "Rmsprop", "Adadelta", "NAG", "Momentum"]  # first |y| > 0.1, within the 199 frames
+ESCAPE = ["Adadelta", "NAG", "Momentum", "Rmsprop", "Adagrad"]  # first |y| > 2
+EPSILONS = (1e-12, 1e-10, 1e-8, 1e-6)
+
+
+def first_beyond(run: ol.Run, level: float) -> int | None:
+    """The first step with |y| > level."""
+    beyond = np.abs(run.points[:, 1]) > level
+    return int(np.argmax(beyond)) if beyond.any() else None
+
+
+def epsilon_variants() -> dict[str, list[int | None]]:
+    """Steps to |y| > 0.5 with epsilon of several sizes, inside and outside the root."""
+    makers = {"Adagrad": (ol.Adagrad, {"lr": 0.05}), "Rmsprop": (ol.RMSProp, {"lr": 0.01, "alpha": 0.95})}
+    steps = {}
+    for label, (rule, options) in makers.items():
+        inside = [rule(eps=e, eps_inside=True, **options) for e in EPSILONS]
+        outside = [rule(eps=e, **options) for e in (1e-8, 1e-3)]
+        runs = [ol.descend("steep-saddle", s, START, 100) for s in (*inside, *outside)]
+        steps[label] = [first_beyond(run, 0.5) for run in runs]
+    return steps
+
+
+def run(fast: bool) -> dict[str, Any]:
+    """The race, the same exactly on the ridge, and the variants of epsilon."""
+    return {
+        "race": ol.race("steep-saddle", RULES, start=START, steps=STEPS),
+        "ridge": ol.race("steep-saddle", RULES, start=(0.25, 0.0), steps=STEPS),
+        "epsilon": epsilon_variants(),
+        "frames": 20 if fast else _published.FRAMES,
+    }
+
+
+def judge(data: dict[str, Any]) -> list[Verdict]:
+    """Golden iterates, both orders, the growth rates in closed form, the ridge, the swing, epsilon."""
+    runs = data["race"].runs
+    at = list(GOLDEN_STEPS)
+    digits = max(
+        float(np.max(np.abs(runs[r].points[at] / np.array(GOLDEN[r]) - 1.0))) for r in RULES
+    )
+    crossings = {label: [first_beyond(run, level) for level in LEVELS] for label, run in runs.items()}
+    published = {k: v for k, v in crossings.items() if k != "Adam"}
+    orders = [
+        sorted((k for k, v in published.items() if v[i] is not None and v[i] <= 211), key=lambda k: published[k][i])
+        for i in (1, 3)
+    ]
+    y = {label: np.abs(run.points[:, 1]) for label, run in runs.items()}
+    growth = {label: float((y[label][100] / y[label][60]) ** (1 / 40)) for label in ("Momentum", "NAG")}
+    # dominant roots of z^2 - (1 + m + 2a) z + m, and of its Nesterov form, at a = 0.01, m = 0.95
+    roots = {"Momentum": max(np.roots([1, -1.97, 0.95])).real, "NAG": max(np.roots([1, -1.95 * 1.02, 0.95 * 1.02])).real}
+    swing = {k: (round(float(np.nanmin(runs[k].points[:, 0])), 3), int(np.nanargmin(runs[k].points[:, 0]))) for k in roots}
+    ridge = max(float(np.nanmax(np.abs(run.points[:, 1]))) for run in data["ridge"].runs.values())
+    spread = {k: [min(v), max(v)] for k, v in data["epsilon"].items()}
+    return [
+        at_most(
+            "saddle",
+            "every rule is at the golden iterates after 5, 20 and 40 steps",
+            digits,
+            5e-4,
+            "largest relative difference; the table is printed to five digits, its smallest entries to four",
+        ),
+        equals("saddle:levels", "first steps with |y| > 0.01, 0.1, 0.5, 2", crossings, CROSSINGS),
+        equals("saddle:order", "first to break the symmetry, |y| > 0.1", orders[0], SYMMETRY, "SGD: not in the animation"),
+        equals("saddle:escape", "first to leave the box, |y| > 2", orders[1], ESCAPE),
+        equals(
+            "saddle:sgd",
+            "SGD multiplies y by 1.02 a step: ceil(ln(5e5) / ln 1.02) steps to 0.5",
+            crossings["SGD"][2],
+            int(np.ceil(np.log(5e5) / np.log(1.02))),
+        ),
+        at_most(
+            "saddle:growth",
+            "momentum and NAG grow over steps 60 to 100 by the root of their characteristic polynomial",
+            max(abs(growth[k] - roots[k]) for k in roots),
+            1e-6,
+            f"{growth['Momentum']:.6f} and {growth['NAG']:.6f} a step",
+        ),
+        equals(
+            "saddle:swing",
+            "momentum and NAG swing across the ridge first: lowest x, and when",
+            swing,
+            {"Momentum": (-0.196, 9), "NAG": (-0.13, 8)},
+        ),
+        equals("saddle:ridge", "exactly on the ridge no rule ever leaves", ridge, 0.0),
+        Verdict(
+            "saddle:epsilon",
+            "the place and size of epsilon move the escape of Adagrad and RMSprop by at most 4 steps",
+            spread,
+            "17 to 19 and 19 to 23",
+            spread == {"Adagrad": [17, 19], "Rmsprop": [19, 23]},
+            "epsilon 1e-12 to 1e-6 inside the root, 1e-8 and 1e-3 outside",
+        ),
+    ]
+
+
+def draw(data: dict[str, Any], out: Path) -> list[Path]:
+    """The published animation; |y| against the step, where both orders can be read off."""
+    from optlab.viz.style import figure, looks
+
+    published = {k: r for k, r in data["race"].runs.items() if k != "Adam"}
+    gif = _published.saddle(published, out / "saddle.gif", data["frames"])
+    fig = figure(size=(8.4, 5.0))
+    ax = fig.add_subplot()
+    for label, (color, dash, _) in looks(data["race"].runs).items():
+        ax.semilogy(np.abs(data["race"].runs[label].points[:, 1]), color=color, linestyle=dash, label=label)
+    for level, name, at, side in ((0.1, "symmetry broken", 248, "right"), (2.0, "out of the box", 2, "left")):
+        ax.axhline(level, color="grey", linewidth=0.8, linestyle=":")
+        ax.text(at, level * 1.15, name, ha=side, fontsize="small", color="dimgrey")
+    ax.set(xlim=(0, 250), ylim=(1e-6, 20), xlabel="step", ylabel="|y|, distance from the ridge", title=TITLE)
+    ax.legend(fontsize="small", loc="lower right")
+    fig.savefig(out / "saddle.png", dpi=130)
+    return [gif, out / "saddle.png"]
+
+
+if __name__ == "__main__":
+    from optlab.gallery import main
+
+    raise SystemExit(main("saddle"))

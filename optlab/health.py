@@ -1,0 +1,123 @@
+"""What there is to know about the installation: versions, processor, threads, BLAS, compiled-code cache, self-checks."""
+
+import importlib.metadata
+import os
+import platform
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+
+import optlab
+from optlab.optim.rules import RULES
+from optlab_kernels.cache import CacheWarning
+from optlab_kernels.fuse import fuse
+from optlab_kernels.rule import regularise
+
+PACKAGES = ("numpy", "numba", "llvmlite", "scipy", "matplotlib", "pillow", "click", "rich")
+PEERS = ("torch", "jax", "optax", "keras")
+VARIABLES = ("NUMBA_", "OMP_", "OPENBLAS_", "MKL_", "OPTLAB_")
+
+
+def examine() -> dict[str, dict[str, Any]]:
+    """Section -> entry -> value; every entry of ``checks`` begins with ok or FAILED."""
+    return {
+        "optlab": {"version": optlab.__version__, "python": sys.version.split()[0], "platform": platform.platform()},
+        "packages": {name: _version(name) for name in PACKAGES},
+        "peers": {name: _version(name) for name in PEERS},
+        "processor": _processor(),
+        "blas": _blas(),
+        "environment": {k: v for k, v in sorted(os.environ.items()) if k.startswith(VARIABLES)} or {"-": "nothing set"},
+        "cache": _cache(),
+        "checks": _checks(),
+    }
+
+
+def machine() -> str:
+    """One line for the head of a benchmark: processor, threads, versions."""
+    cpu = _processor()
+    versions = ", ".join(f"{n} {_version(n)}" for n in (*PACKAGES[:3], *PEERS) if _version(n) != "not installed")
+    return f"{cpu['name']} ({cpu['instructions']}), {cpu['logical cores']} cores; python {platform.python_version()}, {versions}"
+
+
+def threads() -> str:
+    """Every thread pool of this process, and the cores it may use."""
+    from threadpoolctl import threadpool_info
+
+    pools = [f"{pool['user_api']} ({Path(pool['filepath']).name.split('-')[0]}) {pool['num_threads']}" for pool in threadpool_info()]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"numba {numba.config.NUMBA_NUM_THREADS}, {', '.join(pools) or 'no BLAS or OpenMP pool'}; {cores} of {os.cpu_count()} cores"
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> dict[str, Any]:
+    import llvmlite.binding as llvm
+
+    features = dict(llvm.get_host_cpu_features())
+    widest = next((name for name in ("avx512f", "avx2", "neon", "sse2") if features.get(name)), "generic")
+    return {
+        "name": f"{platform.processor() or platform.machine()} {llvm.get_host_cpu_name()}",
+        "instructions": widest,
+        "logical cores": os.cpu_count(),
+        "numba threads": numba.config.NUMBA_NUM_THREADS,
+        "jit": "off (NUMBA_DISABLE_JIT)" if numba.config.DISABLE_JIT else "on",
+    }
+
+
+def _blas() -> dict[str, Any]:
+    from threadpoolctl import threadpool_info
+
+    return {
+        f"{Path(pool['filepath']).name}": f"{pool['num_threads']} threads, {pool.get('architecture', 'unknown')} kernels"
+        for pool in threadpool_info()
+    } or {"-": "none loaded"}
+
+
+def _cache() -> dict[str, Any]:
+    if numba.config.DISABLE_JIT:
+        return {"state": "not used: the JIT is off"}
+    folder = getattr(getattr(fuse(RULES["sgd"].rule), "_cache", None), "cache_path", None)
+    if folder is None:
+        return {"state": "none: nothing is kept on disk, every process compiles afresh"}
+    files = list(Path(folder).glob("*.nbc"))
+    return {
+        "folder": folder,
+        "writable": os.access(folder if os.path.isdir(folder) else os.path.dirname(folder), os.W_OK),
+        "functions": len(files),
+        "megabytes": round(sum(f.stat().st_size for f in files) / 1e6, 2),
+        "damaged": len(list(Path(folder).glob("*.damaged"))),
+    }
+
+
+def _checks() -> dict[str, str]:
+    """Each rule's compiled float32 step against the same functions on NumPy arrays."""
+    with warnings.catch_warnings(record=True) as trouble:
+        warnings.simplefilter("always", CacheWarning)
+        result = {f"{name} step": _same(name) for name in RULES}
+    result["cache"] = f"FAILED: {trouble[0].message}" if trouble else "ok"
+    return result
+
+
+def _same(name: str) -> str:
+    settings = RULES[name]()
+    rule, hyper = settings.variant, settings.hyper
+    rng = np.random.default_rng(0)
+    arena = rng.standard_normal((2 + len(rule.slots), 1001)).astype(np.float32)
+    for i, slot in enumerate(rule.slots):
+        arena[2 + i] = rule.start(slot, hyper)
+    p, g, state = arena[0].copy(), arena[1].copy(), tuple(row.copy() for row in arena[2:])
+    fuse(rule)(arena, settings.control(0, 1001))
+    c, _ = rule.advance(1, hyper, rule.memory)
+    beside = settings.weight_decay * hyper[0] if settings.decoupled else 0.0
+    p, g = regularise(p, g, np.float32(0.0 if settings.decoupled else settings.weight_decay), np.float32(1.0 - beside))
+    want, _ = rule.update(p, g, state, tuple(map(np.float32, c)))
+    return "ok, equal to NumPy bit for bit" if np.array_equal(arena[0], want) else "FAILED: differs from NumPy"

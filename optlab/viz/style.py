@@ -1,0 +1,51 @@
+"""What every picture shares: colours that colour-blind people can tell apart, each with its own dash and marker."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+# Okabe & Ito, "Color Universal Design", 2008; the yellow, unreadable on white, comes last.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+class Look(NamedTuple):
+    """How one line is drawn."""
+
+    color: str
+    dash: Any
+    marker: str
+
+
+def looks(labels: Iterable[str]) -> dict[str, Look]:
+    """Label -> look; after eight colours they repeat with another dash."""
+    n = len(COLORS)
+    return {
+        label: Look(COLORS[i % n], DASHES[(i + i // n) % len(DASHES)], MARKERS[i % len(MARKERS)])
+        for i, label in enumerate(labels)
+    }
+
+
+def axes(ax: Any = None, size: tuple[float, float] = (6.4, 4.8)) -> Any:
+    """``ax``, or the axes of a new figure that pyplot does not hold on to."""
+    if ax is not None:
+        return ax
+    return figure(size=size).add_subplot()
+
+
+def figure(fig: Any = None, size: tuple[float, float] = (6.4, 4.8)) -> Any:
+    """``fig``, or a new one: under a notebook's or a window's back end it shows as usual, elsewhere nothing leaks."""
+    if fig is not None:
+        return fig
+    import matplotlib
+
+    if matplotlib.get_backend().lower() in {"agg", "pdf", "svg", "ps"}:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        new = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(new)
+        return new
+    from matplotlib import pyplot
+
+    return pyplot.figure(figsize=size, layout="constrained")
