@@ -140,7 +140,7 @@ def test_the_rate_is_writable(dtype):
 
 @pytest.mark.parametrize("lr", [-1.0, np.nan, np.inf, 1e300, 10**400, "0.1", "x", True, None, [0.1], 1j], ids=repr)
 def test_a_bad_rate_is_refused_and_the_old_one_kept(lr):
-    optimizer = ol.Optimizer([ol.Tensor([0.0])], ol.SGD(0.5))  # float32, which has no 1e300
+    optimizer = ol.Optimizer([ol.Tensor([0.0])], ol.SGD(0.5))  # a list: float32, which has no 1e300
     with pytest.raises(ol.ConfigError, match="lr must be"):
         optimizer.lr = lr
     assert optimizer.lr == 0.5
@@ -211,7 +211,7 @@ def test_a_tensor_without_a_name_is_told_by_its_index():
 
 @pytest.mark.parametrize("policy", ["raises", "", None, True, ["skip"]])
 def test_an_unknown_policy_is_refused(policy):
-    with pytest.raises(ol.ConfigError, match="unknown policy for non-finite gradients.*Known: propagate, raise, skip"):
+    with pytest.raises(ol.ConfigError, match=r"unknown policy for non-finite gradients.*Known: propagate, raise, skip"):
         ol.Optimizer(tensors(), "sgd", nonfinite=policy)
 
 
@@ -245,9 +245,7 @@ def test_rows_start_on_cache_lines_and_tensors_are_views_of_them(dtype, n):
 )
 @pytest.mark.parametrize("writable", [True, False])
 def test_the_callers_array_is_copied_and_left_alone(array, writable):
-    if writable and not array.flags.writeable:
-        pytest.skip("a broadcast array is always read-only")
-    array.flags.writeable = writable
+    array.flags.writeable = writable and array.flags.writeable  # a broadcast array never is
     original = array.copy()
     w = ol.Tensor(array)
     optimizer = ol.Optimizer([w], ol.SGD(1.0))
@@ -259,7 +257,7 @@ def test_the_callers_array_is_copied_and_left_alone(array, writable):
     assert not np.shares_memory(w.data, array)
 
 
-@pytest.mark.parametrize("data", [3, 2.5, True, [1, 2], [[1.0], [2.0]], np.arange(3), np.ones(2, np.float16), range(3)])
+@pytest.mark.parametrize("data", [3, 2.5, True, [1, 2], [[1.0], [2.0]], np.arange(3), range(3)])
 def test_what_is_no_float_array_becomes_float32(data):
     w = ol.Tensor(data)
     ol.Optimizer([w], "adam").step()
@@ -306,7 +304,7 @@ def test_data_and_grad_are_assigned_in_place():
             w.grad = wrong
         with pytest.raises(ol.ConfigError, match=r"data must have the tensor's shape \(2, 3\), got"):
             w.data = wrong
-    with pytest.raises(ol.ConfigError, match="use optimizer.zero_grad"):
+    with pytest.raises(ol.ConfigError, match=r"use optimizer\.zero_grad"):
         w.grad = None
     np.testing.assert_array_equal(w.grad, np.arange(6).reshape(2, 3))
 

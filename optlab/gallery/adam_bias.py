@@ -102,7 +102,7 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     left.set(xlabel="step t", ylabel="uncorrected / corrected step", title="how much longer a step is without correction")
     left.grid(alpha=0.3)
     left.legend(fontsize="small")
-    plot_paths(data["beale"], right, window=((-1.0, 3.5), (-1.0, 2.0)))
+    plot_paths(data["beale"], right, window=((-1.0, 3.8), (-2.2, 2.0)))
     right.set_title("Beale, Adam 0.1, 300 steps")
     fig.savefig(out / "adam-bias.png", dpi=130)
     return [out / "adam-bias.png"]

@@ -37,9 +37,9 @@ def ravine(k: float) -> ol.Surface:
     )
 
 
-def plain(k: float, factor: float = 1.0) -> ol.Settings:
-    """SGD at ``factor`` times the best rate."""
-    return ol.SGD(lr=factor * 2.0 / (k + 1))
+def plain(k: float) -> ol.Settings:
+    """SGD at its best rate."""
+    return ol.SGD(lr=2.0 / (k + 1))
 
 
 def ball(k: float) -> ol.Settings:
@@ -101,20 +101,20 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
 
 
 def draw(data: dict[str, Any], out: Path) -> list[Path]:
-    """The first 40 steps of both on a gentler ravine, where the zig-zag can be seen, and the error at condition 100."""
+    """Thirty steps on a gentler ravine, where the zig-zag can be seen, and the error at condition 100."""
     from optlab.viz.contour import plot_paths
     from optlab.viz.curves import plot_loss
     from optlab.viz.style import figure
 
     k = 20
     shown = {
-        "SGD": ol.descend(ravine(k), plain(k, 0.98), (-1.0, 0.6), 40),
-        "Momentum": ol.descend(ravine(k), ball(k), (-1.0, 0.6), 40),
+        "SGD, rate 0.092": ol.descend(ravine(k), ol.SGD(lr=0.092), (-1.0, 0.6), 30),
+        "Momentum 0.6, rate 0.05": ol.descend(ravine(k), ol.Momentum(lr=0.05, beta=0.6), (-1.0, 0.6), 30),
     }
     fig = figure(size=(12.5, 4.6))
     left, right = fig.subplots(1, 2, width_ratios=(1.25, 1.0))
     plot_paths(shown, left, window=((-1.2, 0.6), (-0.8, 0.8)), lines=18)
-    left.set_title("condition 20, 40 steps")
+    left.set_title("condition 20, 30 steps")
     first, second = data["pairs"][100]
     plot_loss({"SGD, 691 steps": first, "Momentum, 95 steps": second}, right)
     right.set(title="condition 100, best rates", xlim=(0, 720), ylim=(1e-14, 1e3))
