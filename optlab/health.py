@@ -1,4 +1,4 @@
-"""What there is to know about the installation: versions, processor, threads, BLAS, compiled-code cache, self-checks."""
+"""What there is to know about an installation: versions, processor, threads, BLAS, compiled code, self-checks."""
 
 import importlib.metadata
 import os
@@ -18,6 +18,7 @@ from optlab_kernels.fuse import fuse
 from optlab_kernels.rule import regularise
 
 PACKAGES = ("numpy", "numba", "llvmlite", "scipy", "matplotlib", "pillow", "click", "rich")
+MISSING = "not installed"
 PEERS = ("torch", "jax", "optax", "keras")
 VARIABLES = ("NUMBA_", "OMP_", "OPENBLAS_", "MKL_", "OPTLAB_")
 
@@ -37,26 +38,30 @@ def examine() -> dict[str, dict[str, Any]]:
 
 
 def machine() -> str:
-    """One line for the head of a benchmark: processor, threads, versions."""
+    """One line for the head of a benchmark: processor and versions."""
     cpu = _processor()
-    versions = ", ".join(f"{n} {_version(n)}" for n in (*PACKAGES[:3], *PEERS) if _version(n) != "not installed")
-    return f"{cpu['name']} ({cpu['instructions']}), {cpu['logical cores']} cores; python {platform.python_version()}, {versions}"
+    versions = [f"{n} {_version(n)}" for n in (*PACKAGES[:3], *PEERS) if _version(n) != MISSING]
+    cores = f"{cpu['logical cores']} cores"
+    return f"{cpu['name']} ({cpu['instructions']}), {cores}; python {platform.python_version()}, {', '.join(versions)}"
 
 
 def threads() -> str:
     """Every thread pool of this process, and the cores it may use."""
     from threadpoolctl import threadpool_info
 
-    pools = [f"{pool['user_api']} ({Path(pool['filepath']).name.split('-')[0]}) {pool['num_threads']}" for pool in threadpool_info()]
+    pools = [
+        f"{p['user_api']} ({Path(p['filepath']).name.split('-')[0]}) {p['num_threads']}" for p in threadpool_info()
+    ]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"numba {numba.config.NUMBA_NUM_THREADS}, {', '.join(pools) or 'no BLAS or OpenMP pool'}; {cores} of {os.cpu_count()} cores"
+    numbas = numba.config.NUMBA_NUM_THREADS
+    return f"numba {numbas}, {', '.join(pools) or 'no BLAS or OpenMP pool'}; {cores} of {os.cpu_count()} cores"
 
 
 def _version(name: str) -> str:
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return "not installed"
+        return MISSING
 
 
 def _processor() -> dict[str, Any]:
@@ -76,10 +81,11 @@ def _processor() -> dict[str, Any]:
 def _blas() -> dict[str, Any]:
     from threadpoolctl import threadpool_info
 
-    return {
-        f"{Path(pool['filepath']).name}": f"{pool['num_threads']} threads, {pool.get('architecture', 'unknown')} kernels"
-        for pool in threadpool_info()
-    } or {"-": "none loaded"}
+    pools = {
+        Path(p["filepath"]).name: f"{p['num_threads']} threads, {p.get('architecture', 'unknown')} kernels"
+        for p in threadpool_info()
+    }
+    return pools or {"-": "none loaded"}
 
 
 def _cache() -> dict[str, Any]:

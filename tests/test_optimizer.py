@@ -99,7 +99,7 @@ def test_slots_are_views_under_their_names():
     optimizer = ol.Optimizer(tensors(), "adam")
     pull(optimizer)
     assert all(np.shares_memory(s, optimizer._array) for s in optimizer.state("m"))
-    with pytest.raises(ol.ConfigError, match="unknown slot 'w'.*Known: m, v"):
+    with pytest.raises(ol.ConfigError, match=r"unknown slot 'w'.*Known: m, v"):
         optimizer.state("w")
 
 
@@ -117,7 +117,10 @@ def test_norms_of_the_last_step(dtype):
     for seed in range(3):
         before = np.concatenate([p.data.ravel() for p in optimizer.params])
         pull(optimizer, seed=seed)
-        after, g = (np.concatenate([a.ravel() for a in x]) for x in zip(*((p.data, p.grad) for p in optimizer.params)))
+        after, g = (
+            np.concatenate([a.ravel() for a in x])
+            for x in zip(*((p.data, p.grad) for p in optimizer.params), strict=True)
+        )
         want = {"gradient": g, "update": after - before, "parameter": after}
         for name, vector in want.items():  # 21 terms: their rounding errors stay below 21 units
             np.testing.assert_allclose(optimizer.norms[name], np.linalg.norm(vector), rtol=21 * np.finfo(dtype).eps)

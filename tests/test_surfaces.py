@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from numba import config, njit
 from scipy.optimize import minimize
 
+from optlab.compiling import A_SURFACE, COMPILE_ERRORS, compile_error
 from optlab.errors import ConfigError
 from optlab.surfaces import SURFACES, Surface, as_surface
-from optlab.surfaces.surface import COMPILE_ERRORS, compile_error
 from optlab_kernels.jit import jit
 
 EVERY_SURFACE = pytest.mark.parametrize("surface", SURFACES.values(), ids=SURFACES)
@@ -251,7 +251,7 @@ def test_a_derivative_that_cannot_be_compiled_is_explained():
     gradient = Surface(lambda x, y: math.erf(x)).gradient
     with pytest.raises(COMPILE_ERRORS) as caught:
         jit(lambda x, y: gradient(x, y))(1.0, 2.0)
-    told = str(compile_error("bell", caught.value))
+    told = str(compile_error("bell", caught.value, A_SURFACE))
     assert told.startswith("bell cannot be compiled with its derivative (erf is not known there; pass gradient=)")
 
 

@@ -1,1 +1,1 @@
-"""The compiled core of optlab: update rules and the loops over them. NumPy and Numba only; nothing compiles on import."""
+"""The compiled core of optlab: update rules and the loops over them, on NumPy and Numba. Importing compiles nothing."""

@@ -33,9 +33,8 @@ def basin(rule: Rule, value: Value, gradient: Gradient) -> Basin:
     memory_at = HYPER + len(hyper_like)
     state_x, state_y, rows = STATE, STATE + slots, STATE + 2 * slots
     # what each slot starts from: an index into the control, or none and then 0
-    starts = tuple(
-        HYPER + rule.hyper._fields.index(rule.initial[slot]) if slot in rule.initial else -1 for slot in rule.slots
-    ) + (-1,)
+    fields = rule.hyper._fields
+    starts = (*(HYPER + fields.index(rule.initial[s]) if s in rule.initial else -1 for s in rule.slots), -1)
 
     @jit
     def run(points: np.ndarray, hits: np.ndarray, control: np.ndarray, steps: int, target: float) -> None:

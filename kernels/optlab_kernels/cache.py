@@ -13,6 +13,7 @@ import os
 import pickle
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any
@@ -70,11 +71,15 @@ def digest(value: object, seen: set[int] | None = None) -> str:
         return value.__name__
     if isinstance(value, type):
         return f"{value.__module__}.{value.__qualname__}{getattr(value, '_fields', '')}"
-    if isinstance(value, BuiltinFunctionType | np.ufunc) or getattr(value, "__module__", "").startswith("numpy"):
+    if isinstance(value, BuiltinFunctionType | np.ufunc) or _package(value) == "numpy":
         return getattr(value, "__name__", "") or repr(value)
     if isinstance(value, FunctionType):
         return _digest_function(value, seen)
     raise Unknown(f"{value!r}, whose content cannot be named")
+
+
+def _package(value: object) -> str:
+    return str(getattr(value, "__module__", "")).partition(".")[0]
 
 
 def _digest_function(fn: FunctionType, seen: set[int]) -> str:
@@ -115,15 +120,11 @@ class CheckedFiles:
         except OSError:
             return None
         if hashlib.sha256(raw[CHECK_BYTES:]).digest() == raw[:CHECK_BYTES]:
-            try:
+            with suppress(Exception):  # intact, but of classes that are no more
                 return pickle.loads(raw[CHECK_BYTES:])
-            except Exception:  # intact, but of classes that are no more
-                pass
         warn_once("damaged", f"the cache file {path} is damaged; it was moved aside and its function is compiled again")
-        try:
+        with suppress(OSError):  # the compiled function is then written over it
             os.replace(path, path.with_suffix(".damaged"))
-        except OSError:
-            pass  # the compiled function is then written over it
         return None
 
     def save(self, key: object, data: object) -> None:
@@ -135,7 +136,8 @@ class CheckedFiles:
             part.write_bytes(hashlib.sha256(raw).digest() + raw)
             os.replace(part, path)
         except OSError as error:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()
             warn_once(
                 "save", f"compiled code could not be kept in {self.folder} ({error.strerror}); it works, uncached"
             )

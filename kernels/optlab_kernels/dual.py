@@ -110,7 +110,7 @@ class Dual(NDArrayOperatorsMixin):
         return bool(self.value)
 
 
-class DualType(types.Type):
+class DualType(types.Type):  # type: ignore[misc]
     """`Dual` in compiled code. Its name is what Numba's error shows beside a function that takes no dual."""
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ def is_number(kind: Any) -> bool:
 
 
 @register_model(DualType)
-class DualModel(models.StructModel):
+class DualModel(models.StructModel):  # type: ignore[misc]
     """Three float64, which LLVM keeps in registers."""
 
     def __init__(self, manager: Any, kind: Any) -> None:

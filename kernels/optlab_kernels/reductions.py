@@ -5,7 +5,6 @@ carry the flags `reassoc` and `nsz`, no others: under `nnan` (part of `fastmath=
 order is fixed when the code is compiled, so one machine repeats its sums bit for bit.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from numba.extending import intrinsic, overload
 from optlab_kernels.jit import jit
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _fadd(typing: Any, a: Any, b: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.fadd(args[0], args[1], flags=("reassoc", "nsz"))
@@ -42,4 +41,4 @@ def all_finite(arena: np.ndarray, row: int, low: int, high: int) -> bool:
     total = zero
     for i in range(low, high):
         total = add(total, zero * arena[row, i])
-    return total == zero
+    return bool(total == zero)

@@ -27,6 +27,16 @@ def regularise(p: Any, g: Any, l2: Any, shrink: Any) -> tuple[Any, Any]:
     return shrink * p, g + l2 * p
 
 
+NEGLIGIBLE = 1e-20  # 1 - w is exactly 1 below 1.1e-16
+
+
+@pointwise
+def power(w: float, beta: float) -> float:
+    """The next power of a decay, w <- w beta, and 0 once 1 - w can't tell: denormal numbers double a step's time."""
+    w = w * beta
+    return w if w > NEGLIGIBLE else 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class Rule:
     """One update rule.

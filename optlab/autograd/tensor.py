@@ -21,9 +21,7 @@ class Tensor:
 
     __slots__ = ("__weakref__", "_data", "_grad", "_owner", "name", "requires_grad")
 
-    def __init__(
-        self, data: Any, requires_grad: bool = False, *, dtype: Any = None, name: str | None = None
-    ) -> None:
+    def __init__(self, data: Any, requires_grad: bool = False, *, dtype: Any = None, name: str | None = None) -> None:
         array = np.asarray(data)
         if array.dtype.kind not in "fiub":
             raise ConfigError(f"a tensor holds real numbers, got dtype {array.dtype}")

@@ -100,7 +100,9 @@ def _jax_map(steps: int) -> Any:
     return jax.vmap(descent)
 
 
-def _row(what: str, unit: str, work: dict[str, Callable[[], object]], units: int, rounds: int, scale: dict[str, float]) -> dict[str, Any]:
+def _row(
+    what: str, unit: str, work: dict[str, Callable[[], object]], units: int, rounds: int, scale: dict[str, float]
+) -> dict[str, Any]:
     """Times over ours; ``scale`` lengthens what was cut short because it is slow."""
     times = interleave(work, rounds, 0.05)
     ratios = {k: times.ratio(k, "optlab") * scale.get(k, 1.0) for k in work if k != "optlab"}
@@ -143,7 +145,9 @@ def basin_map(peers: bool, rounds: int) -> dict[str, Any]:
         starts = jax.numpy.array(np.array(np.meshgrid(side, side)).reshape(2, -1).T)
         mapped = jax.jit(_jax_map(MAP_STEPS))
         ends = np.asarray(mapped(starts)[0])
-        np.testing.assert_allclose(ends, basin("beale", settings, SIDE, MAP_STEPS).ends.reshape(-1, 2), rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(
+            ends, basin("beale", settings, SIDE, MAP_STEPS).ends.reshape(-1, 2), rtol=1e-6, atol=1e-6
+        )
         work["jax vmap"] = lambda: jax.block_until_ready(mapped(starts))
     return _row("basin", "M steps/s", work, SIDE * SIDE * MAP_STEPS, rounds, {})
 

@@ -79,20 +79,17 @@ def verdicts(rows: list[dict[str, Any]]) -> list[str]:
     """The goals, each with what was measured."""
     lines = []
     for row in rows:
+        large = row["n"] >= 1e7
         if row["rule"] == "adam":
-            for peer, goals in GOALS.items():
-                if peer in row and row["n"] in goals:
-                    goal = goals[row["n"]]
-                    lines.append(f"{_mark(row[peer] >= goal)} adam n={row['n']:.0e}: {row[peer]:.2f}x {peer}, goal {goal}x")
-        elif row["best peer"] is not None:
-            goal = 0.95 if row["n"] >= 1e7 else 1.0
-            word = "tie" if row["n"] >= 1e7 else "ahead"
-            good = row["best peer"] >= goal
-            lines.append(f"{_mark(good)} {row['rule']} n={row['n']:.0e}: {row['best peer']:.2f}x the best peer, goal {word}")
-        if row["n"] >= 1e7:
-            lines.append(f"{_mark(row['of ceiling'] >= 0.9)} {row['rule']} n=1e7: {row['of ceiling']:.2f} of the ceiling, goal 0.9")
+            goals = {peer: sizes[row["n"]] for peer, sizes in GOALS.items() if peer in row and row["n"] in sizes}
+            lines += [_line(row, f"{row[peer]:.2f}x {peer}", row[peer], goal) for peer, goal in goals.items()]
+        elif row["best peer"] is not None:  # ahead of it, or a tie where the memory is the limit
+            lines.append(_line(row, f"{row['best peer']:.2f}x the best peer", row["best peer"], 0.95 if large else 1.0))
+        if large:
+            lines.append(_line(row, f"{row['of ceiling']:.2f} of the ceiling", row["of ceiling"], 0.9))
     return lines
 
 
-def _mark(good: bool) -> str:
-    return "met   " if good else "MISSED"
+def _line(row: dict[str, Any], measured: str, value: float, goal: float) -> str:
+    mark = "met   " if value >= goal else "MISSED"
+    return f"{mark} {row['rule']} n = {row['n']:,}: {measured}, goal {goal}"

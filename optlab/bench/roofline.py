@@ -51,7 +51,7 @@ def stream_3(arena: np.ndarray, n: int) -> None:
 STREAMS = (stream_0, stream_1, stream_2, stream_3)
 
 
-def ceiling(slots: int, n: int, dtype: np.dtype) -> Callable[[], None]:  # type: ignore[type-arg]
+def ceiling(slots: int, n: int, dtype: np.dtype) -> Callable[[], None]:
     """Work that moves exactly the bytes of one step of a rule with ``slots`` slots over ``n`` parameters."""
     from optlab.optim.arena import aligned
 

@@ -17,7 +17,11 @@ FAILED_CLAIM = 4
 @click.command()
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("gallery"), show_default=True, help="Folder."
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("gallery"),
+    show_default=True,
+    help="Folder.",
 )
 @click.option("--fast", is_flag=True, help="Short animations; the claims are the same.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Figures made at once.")

@@ -18,7 +18,7 @@ def rules(name: str | None, as_json: bool) -> None:
 
     if name is not None and name not in RULES:
         raise unknown("rule", name, RULES)
-    about = {
+    about: dict[str, dict[str, Any]] = {
         kind.rule.name: {
             "title": kind.title,
             "slots": list(kind.rule.slots),

@@ -79,4 +79,4 @@ def race(
     if as_json:
         print_json(result.to_dict())
     elif not quiet:
-        print_table(result.table(target), f"{result.surface.title}, {steps} steps")
+        print_table(result.table, f"{result.surface.title}, {steps} steps")

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optlab.descent.descent import check_count
+from optlab.compiling import COMPILE_ERRORS
+from optlab.descent.descent import check_amount, check_count, uncompilable
 from optlab.errors import ConfigError
 from optlab.optim.rules import as_settings
 from optlab.optim.settings import Settings
 from optlab.surfaces import Surface, as_surface
+from optlab.surfaces.surface import Window, as_window
 from optlab_kernels.basin import basin as kernel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Window = tuple[tuple[float, float], tuple[float, float]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,9 +72,7 @@ class Basin:
         path = Path(path)
         if path.suffix != ".npz":
             raise ConfigError(f"a basin is saved as .npz, got {path.name!r}")
-        np.savez_compressed(
-            path, xs=self.xs, ys=self.ys, minimum=self.minimum, steps=self.steps, ends=self.ends
-        )
+        np.savez_compressed(path, xs=self.xs, ys=self.ys, minimum=self.minimum, steps=self.steps, ends=self.ends)
         return path
 
     def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
@@ -109,14 +107,17 @@ def basin(
     surface, settings = as_surface(surface), as_settings(rule)
     check_count("resolution", resolution, least=2)
     check_count("steps", steps)
-    (x0, x1), (y0, y1) = surface.domain if window is None else _checked(window)
+    check_amount("target", target)
+    (x0, x1), (y0, y1) = surface.domain if window is None else as_window("window", window)
     xs, ys = np.linspace(x0, x1, resolution), np.linspace(y0, y1, resolution)
     points = np.array(np.meshgrid(xs, ys)).reshape(2, -1)
     hits = np.empty(points.shape[1])
-    with np.errstate(all="ignore"):  # with the JIT off, a divergence would warn
-        kernel(settings.variant, surface.value, surface.gradient)(
-            points, hits, settings.control(), steps, surface.f_min + target
-        )
+    run = kernel(settings.variant, surface.value, surface.gradient)
+    try:
+        with np.errstate(all="ignore"):  # with the JIT off, a divergence would warn
+            run(points, hits, settings.control(), steps, surface.f_min + target)
+    except COMPILE_ERRORS as error:
+        raise uncompilable(settings, surface, error) from error
     ends = points.T
     reached = np.isfinite(hits) & np.isfinite(ends).all(axis=1)
     nearest = np.full(len(hits), -1)
@@ -136,13 +137,3 @@ def basin(
         steps,
         target,
     )
-
-
-def _checked(window: Any) -> Window:
-    try:
-        (x0, x1), (y0, y1) = ((float(a), float(b)) for a, b in window)
-    except (TypeError, ValueError):
-        raise ConfigError(f"a window reads ((x low, x high), (y low, y high)), got {window!r}") from None
-    if not (np.isfinite([x0, x1, y0, y1]).all() and x0 < x1 and y0 < y1):
-        raise ConfigError(f"a window is two increasing pairs of finite numbers, got {window!r}")
-    return (x0, x1), (y0, y1)

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from optlab.compiling import A_RULE, A_SURFACE, COMPILE_ERRORS, compile_error
 from optlab.descent import export
 from optlab.errors import ConfigError
 from optlab.optim.rules import as_settings
 from optlab.optim.settings import Settings
 from optlab.surfaces import Surface, as_surface
+from optlab.surfaces.surface import as_pair
+from optlab_kernels.rules import RULES as BUILT_IN
 from optlab_kernels.trajectory import GX, GY, STATE, VALUE, X, Y, trajectory
 
 if TYPE_CHECKING:
@@ -77,28 +80,26 @@ class Run:
         if not getattr(hyper, "bias_correction", True):
             return {}
         t = np.arange(self.steps + 1)[:, None]
+        decays = self.settings.variant.unbiased.items()
         with np.errstate(invalid="ignore"):
-            return {
-                slot: self.state[slot] / (1.0 - getattr(hyper, decay) ** t)
-                for slot, decay in self.settings.variant.unbiased.items()
-            }
+            return {slot: self.state[slot] / (1.0 - float(getattr(hyper, decay)) ** t) for slot, decay in decays}
 
     @cached_property
     def effective_lr(self) -> np.ndarray:
         """(steps, 2): |x_{t+1} - x_t| / |g_t| per coordinate; NaN where the gradient is 0."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            rate = np.abs(np.diff(self.points, axis=0)) / np.abs(self.gradients[:-1])
+            rate: np.ndarray = np.abs(np.diff(self.points, axis=0)) / np.abs(self.gradients[:-1])
         rate[self.gradients[:-1] == 0.0] = np.nan
         return rate
 
     @cached_property
     def distances(self) -> np.ndarray:
         """(steps + 1,): distance of x_t to the nearest minimum; inf on a surface without one."""
-        return self.surface.distance(self.points)
+        return np.asarray(self.surface.distance(self.points))
 
     @cached_property
     def status(self) -> Status:
-        """``"diverged"``: not finite or outside 1e6 domains; ``"converged"``: at the minimum's value or flat; else ``"running"``."""
+        """``"diverged"``: not finite or outside 1e6 domains; ``"converged"``: minimal or flat; else ``"running"``."""
         x, y = self.points[self.rows - 1]
         if self.rows <= self.steps or not (_inside(_box(self.surface), x, y) and np.isfinite(self.values[-1])):
             return "diverged"
@@ -108,7 +109,8 @@ class Run:
 
     def steps_to(self, target: float) -> int | None:
         """The first t with f(x_t) - f_min <= ``target``, or None."""
-        return _first(self.values - self.surface.f_min <= target)
+        with np.errstate(invalid="ignore"):  # -inf above -inf
+            return _first(self.values - self.surface.f_min <= target)
 
     def steps_within(self, radius: float) -> int | None:
         """The first t at which x_t is within ``radius`` of a minimum, or None."""
@@ -188,30 +190,42 @@ def descend(
         tol: f - f_min at which the run counts as converged.
 
     Raises:
-        ConfigError: an unknown name, a start that is not two finite numbers, negative steps or noise.
+        ConfigError: an unknown name, a start that is not two finite numbers, a negative number.
 
     >>> import optlab as ol
     >>> ol.descend("beale", ol.Adam(lr=0.1), start=(1.0, 1.6), steps=100).steps_to(0.2)
-    93
+    87
     """
     surface, settings = as_surface(surface), as_settings(rule)
-    begin = surface.start if start is None else as_point(start)
+    begin = surface.start if start is None else as_pair("start", start)
     check_count("steps", steps)
-    if not (np.isfinite(noise) and noise >= 0):
-        raise ConfigError(f"noise is a standard deviation, finite and >= 0, got {noise!r}")
+    check_count("seed", seed)
+    check_amount("noise", noise)
+    check_amount("tol", tol)
     variant = settings.variant
     slots = len(variant.slots)
-    record = np.zeros((steps + 1, STATE + 2 * slots))
+    record = np.empty((steps + 1, STATE + 2 * slots))
     record[0, X], record[0, Y] = begin
     initial = [variant.start(s, settings.hyper) for s in variant.slots]
     record[0, STATE:] = [*initial, *initial]
-    if noise:
-        record[:, GX : GY + 1] = noise * generator(seed).standard_normal((steps + 1, 2))
-    run = trajectory(variant, surface.value, surface.gradient)
-    with np.errstate(all="ignore"):  # with the JIT off, a divergence would warn
-        rows = run(record, settings.control(), _box(surface))
+    plain = not (noise or settings.weight_decay)
+    if not plain:
+        record[:, GX : GY + 1] = noise * generator(seed).standard_normal((steps + 1, 2)) if noise else 0.0
+    run = trajectory(variant, surface.value, surface.gradient, plain)
+    try:
+        with np.errstate(all="ignore"):  # with the JIT off, a divergence would warn
+            rows = run(record, settings.control(), _box(surface))
+    except COMPILE_ERRORS as error:
+        raise uncompilable(settings, surface, error) from error
     record[rows:] = np.nan
-    return Run(surface, settings, record, rows, float(noise), seed, tol)
+    return Run(surface, settings, record, rows, float(noise), int(seed), float(tol))
+
+
+def uncompilable(settings: Settings, surface: Surface, error: Exception) -> ConfigError:
+    """Names the rule where it is a user's own, else the surface."""
+    if settings.name in BUILT_IN:
+        return compile_error(surface.name, error, A_SURFACE)
+    return compile_error(f"{settings.name} on {surface.name}", error, f"{A_RULE}; of the surface, {A_SURFACE}")
 
 
 def generator(seed: int, *stream: int) -> np.random.Generator:
@@ -219,25 +233,17 @@ def generator(seed: int, *stream: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=stream)))
 
 
-def as_point(point: Any) -> tuple[float, float]:
-    """Two finite floats.
-
-    Raises:
-        ConfigError: anything else.
-    """
-    try:
-        x, y = (float(v) for v in point)
-    except (TypeError, ValueError):
-        raise ConfigError(f"a start is two numbers, such as (1.0, 1.5), got {point!r}") from None
-    if not (np.isfinite(x) and np.isfinite(y)):
-        raise ConfigError(f"a start must be finite, got ({x}, {y})")
-    return x, y
-
-
 def check_count(name: str, value: Any, least: int = 0) -> None:
     """Refuse what is not a whole number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise ConfigError(f"{name} is a whole number >= {least}, got {value!r}")
+
+
+def check_amount(name: str, value: Any) -> None:
+    """Refuse what is not a finite number of at least 0."""
+    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not (number and 0 <= value < np.inf):
+        raise ConfigError(f"{name} is a finite number >= 0, got {value!r}")
 
 
 def _box(surface: Surface) -> np.ndarray:

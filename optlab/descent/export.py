@@ -38,8 +38,9 @@ def about(run: "Run") -> dict[str, Any]:
 
 def finite(values: np.ndarray) -> list[Any]:
     """Nested lists with None in place of what JSON can't say."""
-    masked = np.where(np.isfinite(values), values, None)
-    return masked.tolist()  # type: ignore[no-any-return]
+    masked = values.astype(object)
+    masked[~np.isfinite(values)] = None
+    return list(masked.tolist())
 
 
 def to_dict(run: "Run") -> dict[str, Any]:

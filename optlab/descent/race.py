@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optlab.descent.descent import Run, descend
+from optlab.descent.descent import Run, check_amount, descend
+from optlab.descent.export import numbers
 from optlab.descent.table import Table
 from optlab.descent.tuning import Tuned, tune_rule
 from optlab.errors import ConfigError
@@ -28,11 +29,13 @@ class Race:
         surface: where.
         runs: label -> run, in the order given.
         tuned: label -> how the rule was tuned and how it does on other starts; empty unless ``tune`` was asked for.
+        target: f - f_min to be reached.
     """
 
     surface: Surface
     runs: dict[str, Run]
     tuned: dict[str, Tuned] = field(default_factory=dict)
+    target: float = 1e-3
 
     def order(self, radius: float) -> list[str]:
         """Labels by the first step within ``radius`` of a minimum; those that never come near are left out."""
@@ -40,7 +43,8 @@ class Race:
         there = {label: step for label, step in arrivals.items() if step is not None}
         return sorted(there, key=there.__getitem__)
 
-    def table(self, target: float = 1e-3) -> Table:
+    @property
+    def table(self) -> Table:
         """One row per rule.
 
         After tuning: the settings kept, and over the held-out starts the median and quartiles of steps to the target
@@ -56,7 +60,7 @@ class Race:
                     "rule": label,
                     "settings": repr(run.settings),
                     "status": run.status,
-                    f"steps to {target:g}": run.steps_to(target),
+                    f"steps to {self.target:g}": run.steps_to(self.target),
                     "final f": float(run.values[last]),
                     "x": float(run.points[last, 0]),
                     "y": float(run.points[last, 1]),
@@ -65,11 +69,11 @@ class Race:
         return Table(rows)
 
     def to_dict(self) -> dict[str, Any]:
-        """Every run as data, and the table."""
+        """Every run and the table as data; NaN and infinities are None, so that it is valid JSON."""
         return {
             "surface": self.surface.name,
             "runs": {label: run.to_dict() for label, run in self.runs.items()},
-            "table": self.table().rows,
+            "table": [{key: numbers(value) for key, value in row.items()} for row in self.table.rows],
         }
 
     def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
@@ -85,7 +89,7 @@ class Race:
         return plot_loss(self.runs, ax=ax, **options)
 
     def plot_panels(self, fig: "Figure | None" = None) -> "Figure":
-        """Paths, losses and effective learning rates side by side."""
+        """Paths and losses side by side."""
         from optlab.viz.curves import plot_race
 
         return plot_race(self.runs, fig=fig)
@@ -103,7 +107,7 @@ class Race:
         return save_html(self, path, **options)
 
     def __repr__(self) -> str:
-        return f"Race on {self.surface.name}\n{self.table()}"
+        return f"Race on {self.surface.name}\n{self.table}"
 
 
 def race(
@@ -139,6 +143,7 @@ def race(
     ['SGD(lr=0.4)', 'SGD(lr=0.1)']
     """
     surface = as_surface(surface)
+    check_amount("target", target)
     entrants = _entrants(rules)
     tuned: dict[str, Tuned] = {}
     if tune is not None:
@@ -148,16 +153,17 @@ def race(
         }
         entrants = {label: result.settings for label, result in tuned.items()}
     runs = {label: descend(surface, s, start, steps, noise=noise, seed=seed) for label, s in entrants.items()}
-    return Race(surface, runs, tuned)
+    return Race(surface, runs, tuned, target)
 
 
 def _entrants(rules: Rules) -> dict[str, Settings]:
-    if isinstance(rules, str | Settings) or isinstance(rules, type):
-        rules = [rules]
     if isinstance(rules, Mapping):
         entrants = {str(label): as_settings(rule) for label, rule in rules.items()}
+    elif not isinstance(rules, str | Settings | type | Iterable):
+        raise ConfigError(f"rules are a list such as ['sgd', ol.Adam(lr=0.1)], or a dictionary, got {rules!r}")
     else:
-        listed = [as_settings(rule) for rule in rules]
+        several = [rules] if isinstance(rules, str | Settings | type) else rules
+        listed = [as_settings(rule) for rule in several]
         titles = [settings.title for settings in listed]
         entrants = {s.title if titles.count(s.title) == 1 else repr(s): s for s in listed}
         if len(entrants) < len(listed):

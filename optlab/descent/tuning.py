@@ -30,7 +30,7 @@ class Tuned:
     Attributes:
         settings: kept of ``trials``.
         steps: (starts,) steps to the target, NaN where it was not reached.
-        finals: (starts,) the last f - f_min, inf where the run diverged.
+        finals: (starts,) the last f - f_min (f on a surface without a minimum), inf where the run diverged.
         diverged: share of the starts.
     """
 
@@ -75,11 +75,9 @@ def tune_rule(
     """The best of ``trials`` settings by the median steps to the target, then by the median final value."""
     check_count("tune", trials, least=1)
     check_count("starts", starts, least=1)
-    options = {"noise": noise, "seed": seed}
+    options: dict[str, Any] = {"noise": noise, "seed": seed}
     practice = draw_starts(surface, starts, seed, TUNING)
-    best = min(
-        candidates(settings, trials, seed), key=lambda s: _score(surface, s, practice, steps, target, options)
-    )
+    best = min(candidates(settings, trials, seed), key=lambda s: _score(surface, s, practice, steps, target, options))
     runs = [descend(surface, best, point, steps, **options) for point in draw_starts(surface, starts, seed, HELD_OUT)]
     arrivals = [run.steps_to(target) for run in runs]
     return Tuned(
@@ -122,4 +120,6 @@ def _score(
 
 
 def _final(run: Run) -> float:
-    return float("inf") if run.status == "diverged" else float(run.values[-1] - max(run.surface.f_min, -1e300))
+    """The last f - f_min, or f itself on a surface without a minimum."""
+    low = run.surface.f_min if run.surface.minima else 0.0
+    return float("inf") if run.status == "diverged" else float(run.values[-1] - low)

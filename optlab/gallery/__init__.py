@@ -80,8 +80,8 @@ def make(id: str, out: Path, fast: bool = False) -> Made:
 def main(id: str) -> int:
     """What ``python -m optlab.gallery.NAME`` does: the figure into ``./gallery``, its verdicts on stdout."""
     made = make(id, Path("gallery"))
-    for verdict in made.verdicts:
-        print(f"{'pass' if verdict.passed else 'FAIL'}  {verdict.id}: {verdict.claim} ({verdict.value}, {verdict.threshold})")
+    for v in made.verdicts:
+        print(f"{'pass' if v.passed else 'FAIL'}  {v.id}: {v.claim} ({v.value}, {v.threshold})")
     for picture in made.pictures:
         print(f"wrote {picture}")
     return 0 if all(v.passed for v in made.verdicts) else 4

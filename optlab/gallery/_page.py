@@ -16,8 +16,8 @@ PAGE = Template("""<!doctype html>
   --good: #00704f; --bad: #b3360b }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6eaed; --soft: #a3afb8; --line: #39424a; --card: #1d2327;
   --back: #14181b; --good: #4fc59f; --bad: #ff8a5c } }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); margin: 0 auto; max-width: 76rem;
-  padding: 1.5rem }
+body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); margin: 0 auto;
+  max-width: 76rem; padding: 1.5rem }
 h1, h2 { line-height: 1.2; margin: 0 } a { color: inherit }
 nav { margin: .8rem 0 1.5rem; display: flex; flex-wrap: wrap; gap: .4rem 1rem }
 section { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: 1.2rem;
@@ -53,7 +53,8 @@ def write_page(made: "list[Made]", out: Path) -> Path:
 
 def _section(made: "Made") -> str:
     pictures = "".join(
-        f'<img src="{escape(p.name)}" alt="{escape(made.title)}: {escape(p.stem)}" loading="lazy">' for p in made.pictures
+        f'<img src="{escape(p.name)}" alt="{escape(made.title)}: {escape(p.stem)}" loading="lazy">'
+        for p in made.pictures
     )
     text = "".join(f"<p>{escape(part)}</p>" for part in made.text.split("\n\n"))
     rows = "".join(

@@ -5,8 +5,8 @@ one by the other. Since b2 is closer to 1 than b1, the denominator is the smalle
 step is (1 - b1^t) / sqrt(1 - b2^t) times a corrected one: 3.16 times at t = 1 and at most 6.57 times at t = 12 for the
 usual b2 = 0.999, 10 and 20.7 times for the 0.9999 of the slides, and the excess lasts for thousands of steps.
 
-Papers and libraries have b2 = 0.999, which is the default here too. In training, "without correction" can look better at
-small rates for no other reason than that its steps are longer.
+Papers and libraries have b2 = 0.999, which is the default here too. In training, "without correction" can look better
+at small rates for no other reason than that its steps are longer.
 """
 
 from pathlib import Path
@@ -24,7 +24,7 @@ STEPS, RATE = 40_000, 1e-3
 SLOPE = ol.Surface(lambda x, y: x + y, gradient=lambda x, y: (1.0, 1.0), domain=((-50, 50), (-50, 50)), name="slope")
 CASES = {(0.9, 0.99): 0, (0.9, 0.999): 1, (0.9, 0.9999): 2, (0.0, 0.999): 3, (0.0, 0.9999): 4}
 # R_1, the largest R_t and its t, the last t with R_t > 1.01
-GOLDEN = {
+GOLDEN: dict[tuple[float, float], tuple[float, float, int, int | None]] = {
     (0.9, 0.999): (3.1623, 6.5685, 12, 3924),
     (0.9, 0.9999): (10.0, 20.7202, 12, 39267),
     (0.9, 0.99): (1.0, 2.1311, 13, None),
@@ -62,9 +62,11 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
         r = data["ratios"][case]
         last = int(np.flatnonzero(r > 1.01)[-1]) + 1 if want[3] is not None else None
         found[case] = (float(r[0]), float(r.max()), int(r.argmax()) + 1, last)
-    off = max(max(abs(f[i] / g[i] - 1) for i in (0, 1)) for f, g in zip(found.values(), GOLDEN.values(), strict=True))
+    off = max(max(abs(f[0] / GOLDEN[c][0] - 1), abs(f[1] / GOLDEN[c][1] - 1)) for c, f in found.items())
     first = {name: [round(float(x), 4) for x in r.points[1]] for name, r in data["beale"].items()}
-    shown = {f"b1 {a}, b2 {b}": tuple(round(v, 4) if isinstance(v, float) else v for v in f) for (a, b), f in found.items()}
+    shown = {
+        f"b1 {a}, b2 {b}": tuple(round(v, 4) if isinstance(v, float) else v for v in f) for (a, b), f in found.items()
+    }
     return [
         at_most(
             "adam-bias",
@@ -99,7 +101,9 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     for i, ((b1, b2), r) in enumerate(data["ratios"].items()):
         left.loglog(np.arange(1, STEPS + 1), r, color=COLORS[i], linestyle=DASHES[i % 4], label=f"b1 = {b1}, b2 = {b2}")
     left.axhline(1.0, color="grey", linewidth=0.8)
-    left.set(xlabel="step t", ylabel="uncorrected / corrected step", title="how much longer a step is without correction")
+    left.set(
+        xlabel="step t", ylabel="uncorrected / corrected step", title="how much longer a step is without correction"
+    )
     left.grid(alpha=0.3)
     left.legend(fontsize="small")
     plot_paths(data["beale"], right, window=((-1.0, 3.8), (-2.2, 2.0)))

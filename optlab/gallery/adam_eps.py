@@ -40,7 +40,7 @@ def first_step(gradient: float, beta2: float = 0.999, **form: Any) -> float:
 
 
 def equivalent(steps: int = 200) -> float:
-    """Largest difference between (b) at a constant e and (a) whose e is rescaled at each step: they must be the same."""
+    """Largest difference between (b) with a constant e and (a) with e rescaled at each step: rounding."""
     gradient = ol.SURFACES["beale"].gradient
     hat = ol.descend("beale", ol.Adam(lr=RATE, eps=1e-3, eps_hat=True), (1.0, 1.6), steps).points
     x, m, v, worst = np.array([1.0, 1.6]), np.zeros(2), np.zeros(2), 0.0

@@ -116,10 +116,11 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
         ),
         Verdict(
             "contours:not-safer",
-            "from (3, 4) SGD 1e-3 and momentum 1e-4 overflow, and all three adaptive rules end in the false valley, x < 0",
+            "from (3, 4) SGD 1e-3 and momentum 1e-4 overflow; all three adaptive rules end in the false valley, x < 0",
             {label: f"{status}, f = {f:.3g}" for label, (status, f) in ends.items()},
             "2 diverged, 3 at x < 0",
-            len(lost) == 3 and [label for label, (s, _) in ends.items() if s == "diverged"] == ["SGD 1e-3", "Momentum 1e-4"],
+            len(lost) == 3
+            and [label for label, (s, _) in ends.items() if s == "diverged"] == ["SGD 1e-3", "Momentum 1e-4"],
             "an adaptive rate keeps a run finite; it does not choose the right valley",
         ),
     ]

@@ -53,7 +53,9 @@ def look_ahead() -> np.ndarray:
 
 def run(fast: bool) -> dict[str, Any]:
     """Both forms at a constant and at a halved rate; Nesterov's; the velocity on a slope."""
-    forms = {c: ol.descend("beale", ol.Momentum(lr=RATE, beta=BETA, convention=c), START, STEPS) for c in ("torch", "cs231n")}
+    forms = {
+        c: ol.descend("beale", ol.Momentum(lr=RATE, beta=BETA, convention=c), START, STEPS) for c in ("torch", "cs231n")
+    }
     nesterov = ol.descend("beale", ol.Momentum(lr=RATE, beta=BETA, nesterov=True, convention="cs231n"), START, STEPS)
     betas = {b: ol.descend(SLOPE, ol.Momentum(lr=RATE, beta=b), (0.0, 0.0), 60) for b in (0.0, 0.5, 0.9, 0.95)}
     return {
@@ -100,7 +102,9 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     left.legend(fontsize="small")
     for i, (form, note) in enumerate({"torch": "rate outside", "cs231n": "rate inside"}.items()):
         lengths = np.linalg.norm(np.diff(data["halved"][form], axis=0), axis=1)
-        right.semilogy(lengths, color=COLORS[i], linestyle=DASHES[i], linewidth=1.8, label=f"{note} the velocity ({form})")
+        right.semilogy(
+            lengths, color=COLORS[i], linestyle=DASHES[i], linewidth=1.8, label=f"{note} the velocity ({form})"
+        )
     right.axvline(STEPS // 2, color="grey", linewidth=0.8, linestyle=":")
     right.set(xlabel="step", ylabel="length of the step", title="on Beale, the rate halved after 50 of 100 steps")
     right.grid(alpha=0.3)

@@ -48,18 +48,18 @@ def ball(k: float) -> ol.Settings:
     return ol.Momentum(lr=4.0 / (root + 1) ** 2, beta=((root - 1) / (root + 1)) ** 2)
 
 
-def steps_to_both(run: ol.Run) -> int | None:
-    """The first step with both coordinates below 1e-6."""
+def steps_to_both(run: ol.Run) -> float:
+    """The first step with both coordinates below 1e-6, or inf."""
     close = (np.abs(run.points) < CLOSE).all(axis=1)
-    return int(np.argmax(close)) if close.any() else None
+    return int(np.argmax(close)) if close.any() else np.inf
 
 
 def usual(k: float) -> tuple[int, int]:
     """The fewest and the median steps that momentum 0.9 takes, over 400 stable rates."""
     rates = np.linspace(0.0, 2 * (1 + 0.9) / k, 402)[1:-1]
     runs = (ol.descend(ravine(k), ol.Momentum(lr=float(rate), beta=0.9), START, 1000) for rate in rates)
-    taken = [t for t in map(steps_to_both, runs) if t is not None]
-    return min(taken), int(np.median(taken))
+    taken = [t for t in map(steps_to_both, runs) if t < np.inf]
+    return int(min(taken)), int(np.median(taken))
 
 
 def run(fast: bool) -> dict[str, Any]:
@@ -87,8 +87,8 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
             best[100] > 1.5 * taken[100][1]
             and best[10] > taken[10][0]
             and all(abs(median / ENVELOPE - 1) < 0.1 for _, median in data["usual"].values()),
-            "every rate shrinks the error by sqrt(0.9) a step; the fewest steps are a lucky phase of the swing, so the best "
-            "of a coarse sweep varies (213 and 217 were found by one of about 40 rates)",
+            "every rate shrinks the error by sqrt(0.9) a step; the fewest steps are a lucky phase of the swing, so the "
+            "best of a coarse sweep varies (213 and 217 are of a sweep of about 40 rates)",
         ),
         Verdict(
             "ravine:limit",

@@ -54,23 +54,24 @@ CROSSINGS = {
     "Adam": [2, 11, 44, 139],
 }
 SYMMETRY = ["Adagrad", "Rmsprop", "Adadelta", "NAG", "Momentum"]  # first |y| > 0.1, within the 199 frames
+SOON = 300  # SGD comes later
 ESCAPE = ["Adadelta", "NAG", "Momentum", "Rmsprop", "Adagrad"]  # first |y| > 2
 EPSILONS = (1e-12, 1e-10, 1e-8, 1e-6)
 
 
-def first_beyond(run: ol.Run, level: float) -> int | None:
-    """The first step with |y| > level."""
+def first_beyond(run: ol.Run, level: float) -> float:
+    """The first step with |y| > level, or inf."""
     beyond = np.abs(run.points[:, 1]) > level
-    return int(np.argmax(beyond)) if beyond.any() else None
+    return int(np.argmax(beyond)) if beyond.any() else np.inf
 
 
-def epsilon_variants() -> dict[str, list[int | None]]:
+def epsilon_variants() -> dict[str, list[float]]:
     """Steps to |y| > 0.5 with epsilon of several sizes, inside and outside the root."""
-    makers = {"Adagrad": (ol.Adagrad, {"lr": 0.05}), "Rmsprop": (ol.RMSProp, {"lr": 0.01, "alpha": 0.95})}
+    base = {"Adagrad": ol.Adagrad(lr=0.05), "Rmsprop": ol.RMSProp(lr=0.01, alpha=0.95)}
     steps = {}
-    for label, (rule, options) in makers.items():
-        inside = [rule(eps=e, eps_inside=True, **options) for e in EPSILONS]
-        outside = [rule(eps=e, **options) for e in (1e-8, 1e-3)]
+    for label, rule in base.items():
+        inside = [rule.replace(eps=e, eps_inside=True) for e in EPSILONS]
+        outside = [rule.replace(eps=e) for e in (1e-8, 1e-3)]
         runs = [ol.descend("steep-saddle", s, START, 100) for s in (*inside, *outside)]
         steps[label] = [first_beyond(run, 0.5) for run in runs]
     return steps
@@ -86,24 +87,29 @@ def run(fast: bool) -> dict[str, Any]:
     }
 
 
+def _order(crossings: dict[str, list[float]], level: int) -> list[str]:
+    """Labels by their step at a level, without those that come late."""
+    return [label for step, label in sorted((steps[level], label) for label, steps in crossings.items()) if step < SOON]
+
+
 def judge(data: dict[str, Any]) -> list[Verdict]:
     """Golden iterates, both orders, the growth rates in closed form, the ridge, the swing, epsilon."""
     runs = data["race"].runs
     at = list(GOLDEN_STEPS)
-    digits = max(
-        float(np.max(np.abs(runs[r].points[at] / np.array(GOLDEN[r]) - 1.0))) for r in RULES
-    )
+    digits = max(float(np.max(np.abs(runs[r].points[at] / np.array(GOLDEN[r]) - 1.0))) for r in RULES)
     crossings = {label: [first_beyond(run, level) for level in LEVELS] for label, run in runs.items()}
     published = {k: v for k, v in crossings.items() if k != "Adam"}
-    orders = [
-        sorted((k for k, v in published.items() if v[i] is not None and v[i] <= 211), key=lambda k: published[k][i])
-        for i in (1, 3)
-    ]
+    symmetry, escape = (_order(published, LEVELS.index(level)) for level in (0.1, 2.0))
     y = {label: np.abs(run.points[:, 1]) for label, run in runs.items()}
     growth = {label: float((y[label][100] / y[label][60]) ** (1 / 40)) for label in ("Momentum", "NAG")}
     # dominant roots of z^2 - (1 + m + 2a) z + m, and of its Nesterov form, at a = 0.01, m = 0.95
-    roots = {"Momentum": max(np.roots([1, -1.97, 0.95])).real, "NAG": max(np.roots([1, -1.95 * 1.02, 0.95 * 1.02])).real}
-    swing = {k: (round(float(np.nanmin(runs[k].points[:, 0])), 3), int(np.nanargmin(runs[k].points[:, 0]))) for k in roots}
+    roots = {
+        "Momentum": max(np.roots([1, -1.97, 0.95])).real,
+        "NAG": max(np.roots([1, -1.95 * 1.02, 0.95 * 1.02])).real,
+    }
+    swing = {
+        k: (round(float(np.nanmin(runs[k].points[:, 0])), 3), int(np.nanargmin(runs[k].points[:, 0]))) for k in roots
+    }
     ridge = max(float(np.nanmax(np.abs(run.points[:, 1]))) for run in data["ridge"].runs.values())
     spread = {k: [min(v), max(v)] for k, v in data["epsilon"].items()}
     return [
@@ -115,8 +121,10 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
             "largest relative difference; the table is printed to five digits, its smallest entries to four",
         ),
         equals("saddle:levels", "first steps with |y| > 0.01, 0.1, 0.5, 2", crossings, CROSSINGS),
-        equals("saddle:order", "first to break the symmetry, |y| > 0.1", orders[0], SYMMETRY, "SGD: not in the animation"),
-        equals("saddle:escape", "first to leave the box, |y| > 2", orders[1], ESCAPE),
+        equals(
+            "saddle:order", "first to break the symmetry, |y| > 0.1", symmetry, SYMMETRY, "SGD: not in the animation"
+        ),
+        equals("saddle:escape", "first to leave the box, |y| > 2", escape, ESCAPE),
         equals(
             "saddle:sgd",
             "SGD multiplies y by 1.02 a step: ceil(ln(5e5) / ln 1.02) steps to 0.5",

@@ -10,7 +10,7 @@ from optlab.errors import ConfigError
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 register
 
 
-def aligned(rows: int, columns: int, dtype: np.dtype) -> np.ndarray:  # type: ignore[type-arg]
+def aligned(rows: int, columns: int, dtype: np.dtype) -> np.ndarray:
     """Zeros of shape (rows, columns) whose rows all start on a cache line; columns are rounded up to whole lines."""
     per_line = ALIGNMENT // dtype.itemsize
     width = -(-columns // per_line) * per_line

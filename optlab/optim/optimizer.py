@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from optlab.autograd.tensor import Tensor
+from optlab.compiling import A_RULE, COMPILE_ERRORS, compile_error
 from optlab.errors import ConfigError, NonFiniteError, unknown
 from optlab.optim.arena import Arena, check
 from optlab.optim.rules import as_settings
@@ -139,7 +140,10 @@ class Optimizer:
                 raise NonFiniteError(self._complaint())
             self.skipped += 1
             return
-        self._step(self._array, self._control)
+        try:
+            self._step(self._array, self._control)
+        except COMPILE_ERRORS as error:
+            raise compile_error(self.settings.name, error, A_RULE) from error
 
     def _complaint(self) -> str:
         column = int(np.flatnonzero(~np.isfinite(self._array[G, : self.arena.size]))[0])

@@ -8,21 +8,21 @@ import numpy as np
 
 from optlab.errors import ConfigError
 from optlab.optim.settings import Settings, parse, settings_class
-from optlab_kernels import rules as kernels
 from optlab_kernels.jit import pointwise
 from optlab_kernels.rule import Rule
+from optlab_kernels.rules import RULES as BUILT_IN
 
-SGD = settings_class(kernels.sgd, "SGD")
-Momentum = settings_class(kernels.momentum, "Momentum")
-Adagrad = settings_class(kernels.adagrad, "Adagrad")
-Adadelta = settings_class(kernels.adadelta, "Adadelta")
-RMSProp = settings_class(kernels.rmsprop, "RMSProp")
-Adam = settings_class(kernels.adam, "Adam")
-AdamW = settings_class(kernels.adamw, "AdamW")
-AMSGrad = settings_class(kernels.amsgrad, "AMSGrad")
-NAdam = settings_class(kernels.nadam, "NAdam")
-Adamax = settings_class(kernels.adamax, "Adamax")
-Lion = settings_class(kernels.lion, "Lion")
+SGD = settings_class(BUILT_IN["sgd"], "SGD")
+Momentum = settings_class(BUILT_IN["momentum"], "Momentum")
+Adagrad = settings_class(BUILT_IN["adagrad"], "Adagrad")
+Adadelta = settings_class(BUILT_IN["adadelta"], "Adadelta")
+RMSProp = settings_class(BUILT_IN["rmsprop"], "RMSProp")
+Adam = settings_class(BUILT_IN["adam"], "Adam")
+AdamW = settings_class(BUILT_IN["adamw"], "AdamW")
+AMSGrad = settings_class(BUILT_IN["amsgrad"], "AMSGrad")
+NAdam = settings_class(BUILT_IN["nadam"], "NAdam")
+Adamax = settings_class(BUILT_IN["adamax"], "Adamax")
+Lion = settings_class(BUILT_IN["lion"], "Lion")
 
 _OURS = (SGD, Momentum, Adagrad, Adadelta, RMSProp, Adam, AdamW, AMSGrad, NAdam, Adamax, Lion)
 RULES: dict[str, type[Settings]] = {kind.rule.name: kind for kind in _OURS}
@@ -31,7 +31,7 @@ RULES: dict[str, type[Settings]] = {kind.rule.name: kind for kind in _OURS}
 def as_settings(rule: "Settings | type[Settings] | str", **options: Any) -> Settings:
     """Settings from what a user may name a rule by: settings, their class, ``"adam"`` or ``"adam(lr=0.1)"``.
 
-    ``options`` replace those of the settings that the rule has; the others are ignored (one ``--lr`` for several rules).
+    ``options`` replace those of the settings that the rule has; the others are ignored: one ``--lr`` for all rules.
     """
     if isinstance(rule, str):
         rule = parse(rule, RULES)
@@ -69,7 +69,7 @@ def register(
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise ConfigError(f"a rule's name is lower-case words joined by hyphens, such as 'sign-momentum', got {name!r}")
-    if name in kernels.RULES:
+    if name in BUILT_IN:
         raise ConfigError(f"{name!r} is a rule of optlab's own; choose another name")
     fields = getattr(hyper, "_fields", ())
     if not fields or fields[0] != "lr":

@@ -3,16 +3,15 @@
 import functools
 import inspect
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
 import numpy as np
-from numba.core.errors import NumbaError, UnsupportedBytecodeError
 from numpy.typing import ArrayLike, NDArray
 
+from optlab.compiling import A_SURFACE, COMPILE_ERRORS, compile_error
 from optlab.errors import ConfigError
 from optlab_kernels.dual import derive
 from optlab_kernels.jit import jit, pointwise
@@ -20,7 +19,6 @@ from optlab_kernels.jit import jit, pointwise
 Point = tuple[float, float]
 Window = tuple[Point, Point]
 Array = NDArray[np.float64]
-COMPILE_ERRORS = (NumbaError, UnsupportedBytecodeError)
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -66,7 +64,7 @@ class Surface:
         formula: str = "",
     ) -> None:
         fn = _plain_function("fn", fn)
-        window = _window("domain", domain)
+        window = as_window("domain", domain)
         if name is None:
             name = "surface" if fn.__name__ == "<lambda>" else fn.__name__.strip("_").replace("_", "-").lower()
         (x_low, x_high), (y_low, y_high) = window
@@ -76,8 +74,8 @@ class Surface:
             "value": pointwise(fn),
             "gradient": derive(fn) if gradient is None else pointwise(_plain_function("gradient", gradient)),
             "domain": window,
-            "minima": tuple(_pair("a minimum", p) for p in _sequence("minima", minima)),
-            "start": _pair("start", start),
+            "minima": tuple(as_pair("a minimum", p) for p in _sequence("minima", minima)),
+            "start": as_pair("start", start),
             "name": name,
             "title": name.replace("-", " ").capitalize() if title is None else title,
             "source": source,
@@ -120,14 +118,14 @@ class Surface:
         """
         if isinstance(resolution, bool) or not isinstance(resolution, int | np.integer) or resolution < 2:
             raise ConfigError(f"resolution: expected an integer of at least 2, got {resolution!r}")
-        x_range, y_range = self.domain if window is None else _window("window", window)
+        x_range, y_range = self.domain if window is None else as_window("window", window)
         xs, ys = np.linspace(*x_range, resolution), np.linspace(*y_range, resolution)
         values = np.empty((resolution, resolution))
         try:
             with np.errstate(all="ignore"):  # with the JIT off, a point where f is not finite would warn
                 _tabulate(self.value)(xs, ys, values)
         except COMPILE_ERRORS as error:
-            raise compile_error(self.name, error) from error
+            raise compile_error(self.name, error, A_SURFACE) from error
         return xs, ys, values
 
     def distance(self, points: ArrayLike) -> Array:
@@ -139,24 +137,6 @@ class Surface:
         for x, y in self.minima:
             nearest = np.minimum(nearest, np.hypot(given[:, 0] - x, given[:, 1] - y))
         return nearest
-
-
-def compile_error(name: str, error: Exception) -> ConfigError:
-    """What a user should read when Numba rejects a surface: the innermost thing that it could not understand."""
-    text = str(error)
-    calls = re.findall(r">>> ([^\s(]+)\(", text)
-    strange = re.search(r"(?:global name|NameError: name) '(\w+)'", text)
-    if strange:
-        reason = f"{strange[1]} means nothing there; a function that it calls needs @numba.njit"
-    elif calls and calls[-1] != "setitem":
-        reason = f"{calls[-1]} is not known there" + ("; pass gradient=" if "Dual(" in text else "")
-    else:
-        reason = "it returns no number" if calls else text.splitlines()[0]
-    what = "with its derivative " if "Dual(" in text else ""
-    return ConfigError(
-        f"{name} cannot be compiled {what}({reason}): expected a function of two floats that returns a float, "
-        "made of arithmetic, branches, loops and functions of NumPy or math"
-    )
 
 
 @functools.cache
@@ -189,23 +169,25 @@ def _sequence(what: str, given: Any) -> Sequence[Any]:
     return given  # type: ignore[return-value]
 
 
-def _pair(what: str, given: Any) -> Point:
+def as_pair(what: str, given: Any) -> Point:
+    """Two finite numbers; a ConfigError names ``what`` otherwise."""
     try:
         first, second = given
         pair = float(first), float(second)
-    except (TypeError, ValueError):
-        pair = (math.nan, math.nan)
-    if not all(map(math.isfinite, pair)):
+    except (TypeError, ValueError, OverflowError):
+        first, second = pair = (math.nan, math.nan)
+    if isinstance(given, str) or isinstance(first, str) or isinstance(second, str) or not all(map(math.isfinite, pair)):
         raise ConfigError(f"{what}: expected two finite numbers, got {given!r}")
     return pair
 
 
-def _window(what: str, given: Any) -> Window:
+def as_window(what: str, given: Any) -> Window:
+    """Two increasing pairs of finite numbers; a ConfigError names ``what`` otherwise."""
     try:
         x_range, y_range = given
     except (TypeError, ValueError):
         raise ConfigError(f"{what}: expected ((x_low, x_high), (y_low, y_high)), got {given!r}") from None
-    for axis, (low, high) in (("x", _pair(f"{what} x", x_range)), ("y", _pair(f"{what} y", y_range))):
+    for axis, (low, high) in (("x", as_pair(f"{what} x", x_range)), ("y", as_pair(f"{what} y", y_range))):
         if not low < high:
             raise ConfigError(f"{what} {axis}: expected low < high, got ({low}, {high}); exchange them")
-    return _pair(what, x_range), _pair(what, y_range)
+    return as_pair(what, x_range), as_pair(what, y_range)

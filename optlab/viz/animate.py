@@ -67,13 +67,17 @@ def animate(
 
 
 def trails(
-    ax: "Axes", runs: "Mapping[str, Run]", colors: Mapping[str, str] | None = None, height: Callable[..., Any] | None = None
+    ax: "Axes",
+    runs: "Mapping[str, Run]",
+    colors: Mapping[str, str] | None = None,
+    height: Callable[..., Any] | None = None,
 ) -> "tuple[list[Artist], Callable[[int], None]]":
     """A trail and a disc per run on ``ax``, and the function that moves them to a step.
 
     ``height(x, y)`` lifts them onto a surface in 3-D axes.
     """
-    lines, discs = {}, {}
+    lines: dict[str, Any] = {}
+    discs: dict[str, Any] = {}
     for label, (usual, _, marker) in looks(runs).items():
         color = (colors or {}).get(label, usual)
         nothing: list[Any] = [[]] * (2 if height is None else 3)

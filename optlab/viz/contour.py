@@ -25,7 +25,12 @@ def levels(values: np.ndarray, count: int) -> np.ndarray:
 
 
 def plot_surface(
-    surface: "Surface", ax: "Axes | None" = None, *, window: Window | None = None, lines: int = 30, resolution: int = 300
+    surface: "Surface",
+    ax: "Axes | None" = None,
+    *,
+    window: Window | None = None,
+    lines: int = 30,
+    resolution: int = 300,
 ) -> "Axes":
     """Shaded contours, with a star on each minimum.
 

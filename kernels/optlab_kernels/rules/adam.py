@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from optlab_kernels.jit import pointwise
-from optlab_kernels.rule import Rule
+from optlab_kernels.rule import Rule, power
 
 
 class Hyper(NamedTuple):
@@ -33,7 +33,7 @@ class Hyper(NamedTuple):
 @pointwise
 def coefficients(t: int, h: Hyper, w: tuple[float, float]) -> tuple[tuple[float, ...], tuple[float, float]]:
     """Step length and the scale of v; the powers b1^t and b2^t are carried along (`**` would double a step's time)."""
-    w1, w2 = w[0] * h.beta1, w[1] * h.beta2
+    w1, w2 = power(w[0], h.beta1), power(w[1], h.beta2)
     unbias1, unbias2 = 1.0, 1.0
     if h.bias_correction:
         unbias1, unbias2 = 1.0 / (1.0 - w1), 1.0 / (1.0 - w2)

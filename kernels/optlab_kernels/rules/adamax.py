@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from optlab_kernels.jit import pointwise
-from optlab_kernels.rule import Rule
+from optlab_kernels.rule import Rule, power
 
 
 class Hyper(NamedTuple):
@@ -27,7 +27,7 @@ class Hyper(NamedTuple):
 @pointwise
 def coefficients(t: int, h: Hyper, w: tuple[float]) -> tuple[tuple[float, ...], tuple[float]]:
     """Step length, and epsilon on its side of the maximum; b1^t is carried along."""
-    w1 = w[0] * h.beta1
+    w1 = power(w[0], h.beta1)
     inside, outside = 0.0, h.eps
     if h.eps_inside:
         inside, outside = h.eps, 0.0

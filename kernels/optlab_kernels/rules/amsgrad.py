@@ -33,7 +33,7 @@ class Hyper(NamedTuple):
 @pointwise
 def coefficients(t: int, h: Hyper, w: tuple[float, float]) -> tuple[tuple[float, ...], tuple[float, float]]:
     """Adam's, with the correction of v before or after the maximum."""
-    (alpha, unbias, inside, outside, b1, c1, b2, c2), w = adam_coefficients(t, h, w)
+    (alpha, unbias, inside, outside, b1, c1, b2, c2), w = adam_coefficients(t, h, w)  # type: ignore[arg-type]  # has Adam's fields
     before, after = 1.0, unbias
     if h.max_corrected:
         before, after = unbias, 1.0

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from optlab_kernels.jit import pointwise
-from optlab_kernels.rule import Rule
+from optlab_kernels.rule import Rule, power
 
 
 class Hyper(NamedTuple):
@@ -31,7 +31,7 @@ def coefficients(t: int, h: Hyper, w: tuple[float, float]) -> tuple[tuple[float,
     """Weights of g and m, and the scale of v; M_t and b2^t are carried along."""
     now = h.beta1 * (1.0 - h.momentum_dip * 0.96 ** (t * h.momentum_decay))
     following = h.beta1 * (1.0 - h.momentum_dip * 0.96 ** ((t + 1) * h.momentum_decay))
-    product, w2 = w[0] * now, w[1] * h.beta2
+    product, w2 = power(w[0], now), power(w[1], h.beta2)
     from_g = h.lr * (1.0 - now) / (1.0 - product)
     from_m = h.lr * following / (1.0 - product * following)
     return (from_g, from_m, 1.0 / (1.0 - w2), h.eps, h.beta1, 1.0 - h.beta1, h.beta2, 1.0 - h.beta2), (product, w2)

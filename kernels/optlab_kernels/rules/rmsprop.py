@@ -9,6 +9,7 @@ Where the field disagrees: torch has epsilon outside the root, Keras, optax and 
 (`lr_inside`). Each option that needs another slot is a variant of its own.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,7 +86,7 @@ def select(h: Hyper) -> Rule:
     return VARIANTS[bool(h.centered), h.momentum > 0]
 
 
-UPDATES = {
+UPDATES: dict[tuple[bool, bool], tuple[tuple[str, ...], Callable[..., Any]]] = {
     (False, False): (("v",), plain),
     (True, False): (("v", "m"), centered),
     (False, True): (("v", "b"), with_momentum),

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Everything a change must pass, in order of speed. Runs from any directory, with the Python of the active environment.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '\n== %s\n' "$*"; }
+
+say "format"; ruff format --check .
+say "lint"; ruff check .
+say "types"; mypy
+say "tests, compiled"; python -m pytest -q
+say "tests, with the JIT off"; NUMBA_DISABLE_JIT=1 python -m pytest -q
+say "documentation's examples"; python -m pytest -q --doctest-modules optlab kernels/optlab_kernels --doctest-glob='*.md' README.md docs
+
+say "the wheel, built and imported from another directory"
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+python -m build --wheel --outdir "$scratch" . > "$scratch/build.log" || { cat "$scratch/build.log"; exit 1; }
+python -m pip install --quiet --no-deps --target "$scratch/site" "$scratch"/*.whl
+(
+  cd "$scratch"
+  export PYTHONPATH="$scratch/site" # before the editable install
+  python - "$scratch/site" <<'PY'
+import optlab, optlab_kernels, pathlib, sys
+for module in (optlab, optlab_kernels):
+    assert pathlib.Path(module.__file__).is_relative_to(sys.argv[1]), module.__file__
+run = optlab.descend("beale", optlab.Adam(lr=0.1), start=(1.0, 1.6), steps=100)
+assert abs(run.points[100, 0] - 2.373903) < 1e-6, run
+optlab.race("beale", ["sgd", "adam"], steps=20).html("race.html")
+print("the wheel works:", run)
+PY
+  python -m optlab gallery adam-eps --out "$scratch/gallery"
+)
+say "all checks passed"

@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Makes the environment .venv beside this folder, with optlab in it (editable). With the argument `dev` also everything
+# that tests, lint and types need. Does nothing that is done already, so it can stand in front of every command.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+kind=${1:-run}
+stamp=".venv/.optlab-$kind"
+
+if [ ! -x .venv/bin/python ]; then
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+    echo "optlab needs Python 3.11 or newer, this is $("$python" --version); set PYTHON=python3.x" >&2
+    exit 2
+  }
+  "$python" -m venv .venv
+fi
+[ "$stamp" -nt pyproject.toml ] && exit 0
+.venv/bin/python -m pip install --quiet --upgrade 'pip>=25.1'  # 25.1 knows dependency groups
+.venv/bin/python -m pip install --quiet --editable .
+if [ "$kind" = dev ]; then
+  .venv/bin/python -m pip install --quiet --group test --group lint --group oracles --group browser
+fi
+touch "$stamp"
