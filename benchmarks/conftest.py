@@ -7,9 +7,9 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMB
     os.environ.setdefault(name, "1")
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
-import pytest
+import pytest  # noqa: E402
 
-from optlab.health import machine, threads
+from optlab.health import machine, threads  # noqa: E402
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -15,7 +15,7 @@ import optlab
 from optlab.optim.rules import RULES
 from optlab_kernels.cache import CacheWarning
 from optlab_kernels.fuse import fuse
-from optlab_kernels.rule import regularise
+from optlab_kernels.reference import on_arrays
 
 PACKAGES = ("numpy", "numba", "llvmlite", "scipy", "matplotlib", "pillow", "click", "rich")
 MISSING = "not installed"
@@ -120,10 +120,7 @@ def _same(name: str) -> str:
     arena = rng.standard_normal((2 + len(rule.slots), 1001)).astype(np.float32)
     for i, slot in enumerate(rule.slots):
         arena[2 + i] = rule.start(slot, hyper)
-    p, g, state = arena[0].copy(), arena[1].copy(), tuple(row.copy() for row in arena[2:])
-    fuse(rule)(arena, settings.control(0, 1001))
-    c, _ = rule.advance(1, hyper, rule.memory)
-    beside = settings.weight_decay * hyper[0] if settings.decoupled else 0.0
-    p, g = regularise(p, g, np.float32(0.0 if settings.decoupled else settings.weight_decay), np.float32(1.0 - beside))
-    want, _ = rule.update(p, g, state, tuple(map(np.float32, c)))
-    return "ok, equal to NumPy bit for bit" if np.array_equal(arena[0], want) else "FAILED: differs from NumPy"
+    want, control = arena.copy(), settings.control(0, 1001)
+    on_arrays(rule, want, control.copy())
+    fuse(rule)(arena, control)
+    return "ok, equal to NumPy bit for bit" if np.array_equal(arena, want) else "FAILED: differs from NumPy"

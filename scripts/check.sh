@@ -10,7 +10,7 @@ say "lint"; ruff check .
 say "types"; mypy
 say "tests, compiled"; python -m pytest -q
 say "tests, with the JIT off"; NUMBA_DISABLE_JIT=1 python -m pytest -q
-say "documentation's examples"; python -m pytest -q --doctest-modules optlab kernels/optlab_kernels --doctest-glob='*.md' README.md docs
+say "documentation's examples"; python -m pytest -q -W "ignore:compiled without the disk cache" --doctest-modules optlab kernels/optlab_kernels --doctest-glob="*.md" README.md docs
 
 say "the wheel, built and imported from another directory"
 scratch=$(mktemp -d)

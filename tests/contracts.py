@@ -9,6 +9,7 @@ from conftest import JIT
 
 import optlab as ol
 from optlab_kernels.fuse import BLOCK, STATE, G, P, fuse
+from optlab_kernels.reference import on_arrays
 from optlab_kernels.rule import (
     DECOUPLED,
     GRADIENT_NORM,
@@ -20,7 +21,6 @@ from optlab_kernels.rule import (
     SCALE,
     UPDATE_NORM,
     T,
-    regularise,
 )
 
 SIZES = (1, 7, 64, 1001, 5000) if JIT else (1, 7, 64)  # below, at and beyond a vector register; beyond a block of norms
@@ -48,23 +48,6 @@ def arena_of(settings, n, dtype, seed=0):
     for i, slot in enumerate(variant.slots):
         arena[STATE + i] = variant.start(slot, settings.hyper)
     return arena, settings.control(0, n)
-
-
-def on_arrays(rule, arena, control):
-    """One step by the rule's own functions on whole arrays: what the compiled step must equal."""
-    kind = arena.dtype.type
-    memory_at = HYPER + len(rule.hyper._fields)
-    columns = slice(int(control[LOW]), int(control[HIGH]))
-    control[T] += 1
-    h = rule.hyper(*control[HYPER:memory_at].tolist())
-    c, memory = rule.advance(int(control[T]), h, tuple(control[memory_at:].tolist()))
-    control[memory_at:] = memory
-    shrink = 1.0 - control[DECOUPLED] * h.lr
-    p, g = regularise(arena[P, columns], kind(control[SCALE]) * arena[G, columns], kind(control[L2]), kind(shrink))
-    p, state = rule.update(p, g, tuple(arena[STATE:, columns]), tuple(map(kind, c)))
-    arena[P, columns] = p
-    for row, slot in zip(arena[STATE:, columns], state, strict=True):
-        row[...] = slot
 
 
 def compare(settings, arena, control, steps=4, norms=False):
@@ -102,8 +85,8 @@ def rule_keeps_to_its_columns(settings, dtype):
 def rule_decays_weights(settings, dtype):
     arena, control = arena_of(settings, 64, dtype)
     plain, _ = compare(settings.replace(weight_decay=0.0), *arena_of(settings.replace(weight_decay=0.0), 64, dtype))
-    for l2, beside in [(0.1, 0.0), (0.0, 0.1), (0.03, 0.2)]:
-        control[[L2, DECOUPLED]] = l2, beside
+    for weights in [(0.1, 0.0), (0.0, 0.1), (0.03, 0.2)]:
+        control[[L2, DECOUPLED]] = weights
         decayed, _ = compare(settings, arena, control)
         assert (decayed[P] != plain[P]).any(), "the decay does something"
 

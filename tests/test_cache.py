@@ -8,7 +8,6 @@ import functools
 import json
 import os
 import pickle
-import resource
 import shutil
 import subprocess
 import sys
@@ -62,12 +61,12 @@ def start(tmp_path_factory):
     return functools.partial(begin, copy)
 
 
-def begin(copy, folder, names=SIX, modules="", **options):
+def begin(copy, folder, names=SIX, modules=""):
     path = os.pathsep.join(map(str, (copy, folder.parent)))
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder), "PYTHONPATH": path}
     command = [sys.executable, "-c", PROBE, " ".join(names), modules]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, env=environment, cwd=copy, **pipes, **options)
+    return subprocess.Popen(command, env=environment, cwd=copy, **pipes)
 
 
 def finish(process):
@@ -81,7 +80,7 @@ def finish(process):
 
 @pytest.fixture(scope="module")
 def probe(start):
-    return lambda *arguments, **options: finish(start(*arguments, **options))
+    return lambda *arguments: finish(start(*arguments))
 
 
 def once(*names):
@@ -261,8 +260,8 @@ def test_damaged_files_cost_one_warning_and_are_rebuilt(warm, probe, tmp_path):
 def test_a_disk_that_takes_nothing_costs_one_warning(probe, tmp_path):
     """No file may grow beyond 0 bytes, which stops root too."""
     folder = tmp_path / "cache"
-    limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))}
-    _, misses, results, notes = probe(folder, ("sgd", "momentum"), **limit)
+    (tmp_path / "no_disk.py").write_text("import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))")
+    _, misses, results, notes = probe(folder, ("sgd", "momentum"), "no_disk")
     assert results == here(("sgd", "momentum"))
     assert misses == once("sgd", "momentum")
     assert [n[0] for n in notes] == ["CacheWarning"]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from optlab_kernels.jit import jit
-from optlab_kernels.rule import DECOUPLED, HYPER, L2, Rule, regularise
+from optlab_kernels.rule import HYPER, Rule, decays, regularise
 from optlab_kernels.slots import gather, scatter, unpack
 from optlab_kernels.trajectory import Gradient, Value
 
@@ -39,7 +39,7 @@ def basin(rule: Rule, value: Value, gradient: Gradient) -> Basin:
     @jit
     def run(points: np.ndarray, hits: np.ndarray, control: np.ndarray, steps: int, target: float) -> None:
         h = hyper(*unpack(control, HYPER, hyper_like))
-        l2, shrink = control[L2], 1.0 - control[DECOUPLED] * h[0]
+        decay = decays(control)
         block = np.empty((rows, LANES))
         n = points.shape[1]
         for first in range(0, n, LANES):
@@ -59,8 +59,8 @@ def basin(rule: Rule, value: Value, gradient: Gradient) -> Basin:
                     f = value(x, y)
                     gx, gy = gradient(x, y)
                     block[HIT, i] = min(block[HIT, i], now if f <= target else np.inf)
-                    x, gx = regularise(x, gx, l2, shrink)
-                    y, gy = regularise(y, gy, l2, shrink)
+                    x, gx = regularise(x, gx, decay)
+                    y, gy = regularise(y, gy, decay)
                     block[X, i], sx = update(x, gx, gather(block, state_x, i, state_like), c)
                     block[Y, i], sy = update(y, gy, gather(block, state_y, i, state_like), c)
                     scatter(block, state_x, i, sx)

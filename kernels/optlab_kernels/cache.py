@@ -36,6 +36,7 @@ class Unknown(Exception):
 
 
 _warned: set[str] = set()
+counts = {"loaded": 0, "compiled": 0}  # functions of this process: from disk, and afresh
 
 
 def warn_once(kind: str, message: str) -> None:
@@ -121,7 +122,8 @@ class CheckedFiles:
             return None
         if hashlib.sha256(raw[CHECK_BYTES:]).digest() == raw[:CHECK_BYTES]:
             with suppress(Exception):  # intact, but of classes that are no more
-                return pickle.loads(raw[CHECK_BYTES:])
+                counts["loaded"] += 1
+            return pickle.loads(raw[CHECK_BYTES:])
         warn_once("damaged", f"the cache file {path} is damaged; it was moved aside and its function is compiled again")
         with suppress(OSError):  # the compiled function is then written over it
             os.replace(path, path.with_suffix(".damaged"))
@@ -129,6 +131,7 @@ class CheckedFiles:
 
     def save(self, key: object, data: object) -> None:
         """Write the entry of ``key`` under a temporary name, then rename it: a reader never sees half of it."""
+        counts["compiled"] += 1
         raw = dumps(data)
         path = self.path(key)
         part = path.with_suffix(f".{os.getpid()}.part")

@@ -2,23 +2,23 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from optlab_kernels.jit import jit, pointwise
 from optlab_kernels.reductions import add
 from optlab_kernels.rule import (
-    DECOUPLED,
     GRADIENT_NORM,
     HIGH,
     HYPER,
-    L2,
     LOW,
     PARAMETER_NORM,
     SCALE,
     UPDATE_NORM,
     Rule,
     T,
+    decays,
     regularise,
 )
 from optlab_kernels.slots import Slots, cast, gather, pack, scatter, unpack
@@ -42,26 +42,25 @@ def fuse(rule: Rule, norms: bool = False) -> Step:
     memory_at = HYPER + len(hyper_like)
 
     @pointwise
-    def begin(arena: np.ndarray, control: np.ndarray) -> tuple[Slots, Slots]:
+    def begin(arena: np.ndarray, control: np.ndarray) -> tuple[Any, Slots, Slots]:
         t = control[T] + 1.0
         h = hyper(*unpack(control, HYPER, hyper_like))
         c, memory = advance(int(t), h, unpack(control, memory_at, memory_like))
         control[T] = t
         pack(control, memory_at, memory)
-        shrink = 1.0 - control[DECOUPLED] * h[0]
-        return cast((control[SCALE], control[L2], shrink), arena), cast(c, arena)
+        return arena.dtype.type(control[SCALE]), cast(decays(control), arena), cast(c, arena)
 
     @jit
     def step(arena: np.ndarray, control: np.ndarray) -> None:
-        (scale, l2, shrink), c = begin(arena, control)
+        scale, decay, c = begin(arena, control)
         for i in range(np.uint64(control[LOW]), np.uint64(control[HIGH])):
-            p, g = regularise(arena[P, i], scale * arena[G, i], l2, shrink)
+            p, g = regularise(arena[P, i], scale * arena[G, i], decay)
             arena[P, i], state = update(p, g, gather(arena, STATE, i, state_like), c)
             scatter(arena, STATE, i, state)
 
     @jit
     def step_norms(arena: np.ndarray, control: np.ndarray) -> None:
-        (scale, l2, shrink), c = begin(arena, control)
+        scale, decay, c = begin(arena, control)
         gradient, change, size = 0.0, 0.0, 0.0
         zero = arena.dtype.type(0)
         high = int(control[HIGH])
@@ -69,7 +68,7 @@ def fuse(rule: Rule, norms: bool = False) -> Step:
             gg, uu, pp = zero, zero, zero
             for i in range(np.uint64(low), np.uint64(min(low + BLOCK, high))):
                 old, raw = arena[P, i], arena[G, i]
-                p, g = regularise(old, scale * raw, l2, shrink)
+                p, g = regularise(old, scale * raw, decay)
                 new, state = update(p, g, gather(arena, STATE, i, state_like), c)
                 arena[P, i] = new
                 scatter(arena, STATE, i, state)

@@ -16,15 +16,26 @@ from optlab_kernels.slots import Slots
 # rule's memory.
 T, LOW, HIGH = 0, 1, 2  # the number of steps taken; the first column and the one after the last
 SCALE = 3  # factor on the gradient: -1 maximises, clipping makes it less than 1
-L2, DECOUPLED = 4, 5  # weight decay: coefficient in the gradient; coefficient beside it
+L2, DECOUPLED = 4, 5  # weight decay: in the gradient; beside it
 GRADIENT_NORM, UPDATE_NORM, PARAMETER_NORM = 6, 7, 8  # written by a step that was compiled with norms
 HYPER = 9
 
 
 @pointwise
-def regularise(p: Any, g: Any, l2: Any, shrink: Any) -> tuple[Any, Any]:
-    """Weight decay, alike for every rule: p <- shrink p, g <- g + l2 p (Loshchilov & Hutter 2019, eq. 1 and 2)."""
-    return shrink * p, g + l2 * p
+def decays(control: np.ndarray) -> tuple[float, float]:
+    """The weights of `regularise`: decay in the gradient, and what decoupled decay leaves of p in one step."""
+    return control[L2], 1.0 - control[HYPER] * control[DECOUPLED]
+
+
+@pointwise
+def regularise(p: Any, g: Any, weights: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Weight decay, alike for every rule (Loshchilov & Hutter 2019, algorithms 1 and 2).
+
+    In the gradient, g <- g + l2 p, or decoupled, p <- (1 - lr wd) p. The factor is torch's; optax and Keras outside
+    torch subtract lr wd p, which in float32 is not biased by the factor's own rounding (up to 3e-8 a step).
+    """
+    l2, keep = weights
+    return keep * p, g + l2 * p
 
 
 NEGLIGIBLE = 1e-20  # 1 - w is exactly 1 below 1.1e-16

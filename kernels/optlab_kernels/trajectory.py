@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from optlab_kernels.jit import jit
-from optlab_kernels.rule import DECOUPLED, HYPER, L2, Rule, regularise
+from optlab_kernels.rule import HYPER, Rule, decays, regularise
 from optlab_kernels.slots import gather, scatter, unpack
 
 # Columns of a record: the point, its value, the gradient that the step from it used, then the slots of x and of y.
@@ -41,7 +41,7 @@ def trajectory(rule: Rule, value: Value, gradient: Gradient, plain: bool = False
         columns = record.T
         h = hyper(*unpack(control, HYPER, hyper_like))
         memory = unpack(control, memory_at, memory_like)
-        l2, shrink = control[L2], 1.0 - control[DECOUPLED] * h[0]
+        decay = decays(control)
         x_low, x_high, y_low, y_high = box[0], box[1], box[2], box[3]  # stores to the record might alias the array
         x, y = record[0, X], record[0, Y]
         sx, sy = gather(columns, state_x, 0, state_like), gather(columns, state_y, 0, state_like)
@@ -57,8 +57,8 @@ def trajectory(rule: Rule, value: Value, gradient: Gradient, plain: bool = False
                 return t + 1
             c, memory = advance(t + 1, h, memory)
             if not plain:
-                x, gx = regularise(x, gx, l2, shrink)
-                y, gy = regularise(y, gy, l2, shrink)
+                x, gx = regularise(x, gx, decay)
+                y, gy = regularise(y, gy, decay)
             x, sx = update(x, gx, sx, c)
             y, sy = update(y, gy, sy, c)
         return len(record)

@@ -9,6 +9,7 @@ import numpy as np
 from optlab.autograd.tensor import Tensor
 from optlab.optim.optimizer import Optimizer
 from optlab.optim.settings import Settings
+from optlab_kernels.reference import on_arrays
 
 Step = Callable[[], object]
 Result = Callable[[], np.ndarray]
@@ -25,16 +26,13 @@ def optlab(settings: Settings, p: np.ndarray, g: np.ndarray) -> Contender:
 
 def numpy(settings: Settings, p: np.ndarray, g: np.ndarray) -> Contender:
     """The same functions on whole arrays: a reader's first version, with its temporaries."""
-    rule, hyper = settings.variant, settings.hyper
-    slots = tuple(np.full_like(p, rule.start(s, hyper)) for s in rule.slots)
-    box: dict[str, Any] = {"p": p.copy(), "s": slots, "t": 0, "w": rule.memory}
-
-    def step() -> None:
-        box["t"] += 1
-        c, box["w"] = rule.advance(box["t"], hyper, box["w"])
-        box["p"], box["s"] = rule.update(box["p"], g, box["s"], tuple(map(p.dtype.type, c)))
-
-    return step, lambda: box["p"]
+    rule = settings.variant
+    arena = np.empty((2 + len(rule.slots), p.size), p.dtype)
+    arena[0], arena[1] = p, g
+    for i, slot in enumerate(rule.slots):
+        arena[2 + i] = rule.start(slot, settings.hyper)
+    control = settings.control(0, p.size)
+    return lambda: on_arrays(rule, arena, control), lambda: arena[0]
 
 
 def _torch_class(settings: Settings) -> tuple[Any, dict[str, Any]] | None:
@@ -69,7 +67,7 @@ def torch(settings: Settings, p: np.ndarray, g: np.ndarray, form: str) -> Conten
     if form == "fused" and settings.name not in {"sgd", "momentum", "adagrad", "adam", "adamw", "amsgrad"}:
         return None
     flags = {"fused": {"fused": True}, "foreach": {"foreach": True}, "for-loop": {"foreach": False}}[form]
-    optimizer = kind([parameter], lr=settings.lr, **options, **flags)
+    optimizer = kind([parameter], lr=settings.lr, weight_decay=settings.weight_decay, **options, **flags)
     return optimizer.step, lambda: np.asarray(parameter.detach().numpy())
 
 
@@ -82,9 +80,9 @@ def optax(settings: Settings, p: np.ndarray, g: np.ndarray) -> Contender | None:
     table: dict[str, Callable[[], Any]] = {
         "sgd": lambda: lib.sgd(h.lr),
         "momentum": lambda: lib.sgd(h.lr, momentum=h.beta, nesterov=h.nesterov),
-        "adagrad": lambda: lib.adagrad(h.lr),
+        "adagrad": lambda: lib.adagrad(h.lr, initial_accumulator_value=h.initial, eps=h.eps),
         "adadelta": lambda: lib.adadelta(h.lr),
-        "rmsprop": lambda: lib.rmsprop(h.lr),
+        "rmsprop": lambda: lib.rmsprop(h.lr, decay=h.alpha, eps=h.eps, eps_in_sqrt=False),
         "adam": lambda: lib.adam(h.lr),
         "adamw": lambda: lib.adamw(h.lr, weight_decay=settings.weight_decay),
         "amsgrad": lambda: lib.amsgrad(h.lr),

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from typing import Any
 
 import click
@@ -15,7 +16,7 @@ from optlab.cli.lists import rules, surfaces
 from optlab.cli.race import race
 from optlab.errors import OptlabError
 
-DONE, BUG, USAGE, INTERRUPTED = 0, 1, 2, 130
+DONE, BUG, USAGE, DISK, INTERRUPTED = 0, 1, 2, 5, 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -27,7 +28,20 @@ def cli(context: click.Context, debug: bool) -> None:
 
     Start with: optlab gallery, or optlab race beale sgd momentum adam --lr 0.01 --html beale.html
     """
-    context.obj = {"debug": debug}
+    context.obj = {"began": time.perf_counter()}
+
+
+@cli.result_callback()
+@click.pass_context
+def finish(context: click.Context, code: int | None, debug: bool) -> int | None:
+    """After a command with ``-v``: where its time went."""
+    if context.obj.get("verbose"):
+        from optlab_kernels.cache import counts
+
+        seconds = time.perf_counter() - context.obj["began"]
+        loaded, compiled = counts["loaded"], counts["compiled"]
+        click.echo(f"{seconds:.2f} s; {compiled} functions compiled, {loaded} loaded from the cache", err=True)
+    return code
 
 
 for command in (race, basin, gallery, rules, surfaces, bench, doctor):
@@ -50,19 +64,22 @@ def _code(arguments: list[str] | None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("optlab: interrupted", err=True)
+        return INTERRUPTED
+    except SystemExit:
+        # So click leaves when stdout is a pipe whose reader has gone, having silenced it.
+        return DONE if type(sys.stdout).__name__ == "PacifyFlushWrapper" else BUG
     except BrokenPipeError:
         # The reader has had enough (`optlab rules | head`): files are written, so this is no failure. The interpreter
         # flushes stdout once more on its way out, which must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("optlab: interrupted", err=True)
-        return INTERRUPTED
     except (OptlabError, OSError) as error:
         if debug:
             raise
         click.echo(f"optlab: {error}", err=True)
-        return getattr(error, "exit_code", USAGE)
+        return DISK if isinstance(error, OSError) else USAGE
     except Exception as error:
         if debug:
             raise

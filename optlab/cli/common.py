@@ -14,7 +14,21 @@ Decorator = Callable[[Any], Any]
 
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 seed_option: Decorator = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-quiet_option: Decorator = click.option("-q", "--quiet", is_flag=True, help="Errors only.")
+
+
+def _remember(context: click.Context, parameter: click.Parameter, verbose: bool) -> None:
+    if verbose:
+        context.find_root().obj["verbose"] = True
+
+
+def quiet_option(command: Any) -> Any:
+    """``-q`` and ``-v``."""
+    quiet = click.option("-q", "--quiet", is_flag=True, help="Errors only.")
+    text = "Also the time taken, and what was compiled."
+    verbose = click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_remember, help=text)
+    return quiet(verbose(command))
+
+
 out_option: Decorator = click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for what is written; made if missing."
 )

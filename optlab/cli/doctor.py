@@ -1,7 +1,5 @@
 """`optlab doctor`: what this machine runs, and whether the compiled code is right on it."""
 
-import sys
-
 import click
 
 from optlab.cli.common import json_option, print_json
@@ -9,7 +7,7 @@ from optlab.cli.common import json_option, print_json
 
 @click.command()
 @json_option
-def doctor(as_json: bool) -> None:
+def doctor(as_json: bool) -> int:
     """Show versions, threads, BLAS and the cache, and check compiled results against NumPy.
 
     Exits with 1 when a check fails.
@@ -24,5 +22,4 @@ def doctor(as_json: bool) -> None:
             click.echo(click.style(section, bold=True))
             for key, value in entries.items():
                 click.echo(f"  {key:22} {value}")
-    if not all(str(v).startswith("ok") for v in report["checks"].values()):
-        sys.exit(1)
+    return 0 if all(str(v).startswith("ok") for v in report["checks"].values()) else 1

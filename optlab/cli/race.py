@@ -21,7 +21,7 @@ from optlab.cli.common import (
 @click.command()
 @click.argument("surface")
 @click.argument("rules", nargs=-1, required=True)
-@click.option("--lr", type=float, help="Learning rate of every rule.")
+@click.option("--lr", type=float, help="Learning rate of every rule that names none.")
 @click.option("--steps", type=click.IntRange(min=0), default=300, show_default=True)
 @click.option("--start", type=float, nargs=2, help="Where to start: X Y; the surface's own by default.")
 @click.option("--noise", type=float, default=0.0, help="Standard deviation of Gaussian gradient noise.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optlab.compiling import COMPILE_ERRORS
-from optlab.descent.descent import check_amount, check_count, uncompilable
+from optlab.descent.descent import check_amount, check_count, inside, uncompilable
 from optlab.errors import ConfigError
 from optlab.optim.rules import as_settings
 from optlab.optim.settings import Settings
@@ -25,7 +25,7 @@ class Basin:
 
     Attributes:
         minimum: (n, n) index into ``surface.minima`` of the one nearest to where the run ends, -1 if the run never came
-            within ``target`` of the minimal value.
+            within ``target`` of the minimal value, or diverged afterwards.
         steps: (n, n) the first step with f - f_min <= target, -1 if none.
         ends: (n, n, 2) the points after ``max_steps`` steps.
     """
@@ -119,11 +119,11 @@ def basin(
     except COMPILE_ERRORS as error:
         raise uncompilable(settings, surface, error) from error
     ends = points.T
-    reached = np.isfinite(hits) & np.isfinite(ends).all(axis=1)
+    reached = np.isfinite(hits) & inside(surface, *points)
     nearest = np.full(len(hits), -1)
     if surface.minima:
-        away = np.linalg.norm(ends[:, None, :] - np.array(surface.minima)[None], axis=2)
-        nearest[reached] = np.argmin(away[reached], axis=1)
+        away = np.linalg.norm(ends[reached, None, :] - np.array(surface.minima)[None], axis=2)
+        nearest[reached] = np.argmin(away, axis=1)
     shape = (resolution, resolution)
     arrival = np.where(np.isfinite(hits), hits, -1).astype(np.int64)
     return Basin(

@@ -101,7 +101,7 @@ class Run:
     def status(self) -> Status:
         """``"diverged"``: not finite or outside 1e6 domains; ``"converged"``: minimal or flat; else ``"running"``."""
         x, y = self.points[self.rows - 1]
-        if self.rows <= self.steps or not (_inside(_box(self.surface), x, y) and np.isfinite(self.values[-1])):
+        if self.rows <= self.steps or not (inside(self.surface, x, y) and np.isfinite(self.values[-1])):
             return "diverged"
         if self.values[-1] - self.surface.f_min <= self.tol or np.hypot(*self.gradients[-1]) <= FLAT:
             return "converged"
@@ -256,8 +256,10 @@ def _stretch(low: float, high: float) -> tuple[float, float]:
     return middle - FAR * half, middle + FAR * half
 
 
-def _inside(box: np.ndarray, x: float, y: float) -> bool:
-    return bool(box[0] <= x <= box[1] and box[2] <= y <= box[3])
+def inside(surface: Surface, x: Any, y: Any) -> Any:
+    """Whether (x, y), numbers or arrays, is no further away than a run may be."""
+    x_low, x_high, y_low, y_high = _box(surface)
+    return (x_low <= x) & (x <= x_high) & (y_low <= y) & (y <= y_high)
 
 
 def _first(hits: np.ndarray) -> int | None:

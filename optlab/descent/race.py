@@ -1,12 +1,12 @@
 """A race: several rules from one start on one surface, or each tuned first by the same budget."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optlab.descent.descent import Run, check_amount, descend
-from optlab.descent.export import numbers
 from optlab.descent.table import Table
 from optlab.descent.tuning import Tuned, tune_rule
 from optlab.errors import ConfigError
@@ -73,7 +73,7 @@ class Race:
         return {
             "surface": self.surface.name,
             "runs": {label: run.to_dict() for label, run in self.runs.items()},
-            "table": [{key: numbers(value) for key, value in row.items()} for row in self.table.rows],
+            "table": [{key: _finite(value) for key, value in row.items()} for row in self.table.rows],
         }
 
     def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":
@@ -154,6 +154,10 @@ def race(
         entrants = {label: result.settings for label, result in tuned.items()}
     runs = {label: descend(surface, s, start, steps, noise=noise, seed=seed) for label, s in entrants.items()}
     return Race(surface, runs, tuned, target)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _entrants(rules: Rules) -> dict[str, Settings]:

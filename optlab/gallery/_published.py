@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optlab.viz.animate import trails, write_gif
-from optlab.viz.style import figure
+from optlab.viz.style import off_screen
 
 if TYPE_CHECKING:
     from optlab.descent.descent import Run
 
-FRAMES, MILLISECONDS, SIZE = 199, 40, (6.2, 4.8)
+FRAMES, MILLISECONDS, SIZE = 199, 40, (620, 480)
 COLORS = {
     "SGD": "red",
     "Momentum": "green",
@@ -29,7 +29,7 @@ X_RANGE, Y_RANGE, Z_RANGE, PITCH = (-1.0, 0.95), (-2.0, 0.95), (-5.0, 5.0), 0.05
 
 def contours(runs: "Mapping[str, Run]", path: Path, frames: int = FRAMES) -> Path:
     """`opt2.gif`: jet contour lines at percentiles of f, a grey star on the minimum."""
-    fig = figure(size=SIZE)
+    fig = off_screen(*SIZE)
     fig.set_layout_engine("none")
     ax = fig.add_axes((0.0, 0.0, 1.0, 1.0))
     surface = next(iter(runs.values())).surface
@@ -46,7 +46,7 @@ def contours(runs: "Mapping[str, Run]", path: Path, frames: int = FRAMES) -> Pat
 
 def saddle(runs: "Mapping[str, Run]", path: Path, frames: int = FRAMES) -> Path:
     """`opt1.gif`: the saddle in 3-D, coolwarm with black wires, trails leaving through the front of the box."""
-    fig = figure(size=SIZE)
+    fig = off_screen(*SIZE)
     fig.set_layout_engine("none")
     ax = fig.add_axes((0.0, 0.0, 1.0, 1.0), projection="3d", computed_zorder=False)
     surface = next(iter(runs.values())).surface

@@ -28,10 +28,10 @@ _OURS = (SGD, Momentum, Adagrad, Adadelta, RMSProp, Adam, AdamW, AMSGrad, NAdam,
 RULES: dict[str, type[Settings]] = {kind.rule.name: kind for kind in _OURS}
 
 
-def as_settings(rule: "Settings | type[Settings] | str", **options: Any) -> Settings:
+def as_settings(rule: "Settings | type[Settings] | str", **defaults: Any) -> Settings:
     """Settings from what a user may name a rule by: settings, their class, ``"adam"`` or ``"adam(lr=0.1)"``.
 
-    ``options`` replace those of the settings that the rule has; the others are ignored: one ``--lr`` for all rules.
+    ``defaults`` fill in what was not given, as far as the rule has it: one ``--lr`` for several rules.
     """
     if isinstance(rule, str):
         rule = parse(rule, RULES)
@@ -39,8 +39,7 @@ def as_settings(rule: "Settings | type[Settings] | str", **options: Any) -> Sett
         rule = rule()
     elif not isinstance(rule, Settings):
         raise ConfigError(f"a rule is settings such as ol.Adam(lr=0.1) or a name such as 'adam', got {rule!r}")
-    known = {k: v for k, v in options.items() if k in rule.to_dict()}
-    return rule.replace(**known) if known else rule
+    return rule.filled(**defaults) if defaults else rule
 
 
 def register(

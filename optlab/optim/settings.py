@@ -101,12 +101,16 @@ class Settings:
         """The same settings with some values changed; a new convention brings its own defaults."""
         return type(self)(**{"convention": self.convention, **self._given, **changes})
 
+    def filled(self, **defaults: Any) -> Self:
+        """The same settings with these values where none was given and the rule has such an option."""
+        return self.replace(**{k: v for k, v in defaults.items() if k in self.to_dict() and k not in self._given})
+
     def to_dict(self) -> dict[str, Any]:
         """All values by name; ``type(settings)(**settings.to_dict())`` is equal to the settings."""
         return {**self.hyper._asdict(), "weight_decay": self.weight_decay, "convention": self.convention}
 
     def _key(self) -> tuple[object, ...]:
-        return type(self).rule, self.hyper, self.weight_decay, self.decoupled
+        return type(self).rule, self.hyper, self.weight_decay, self.decoupled and self.weight_decay > 0
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Settings) and self._key() == other._key()

@@ -173,10 +173,11 @@ def as_pair(what: str, given: Any) -> Point:
     """Two finite numbers; a ConfigError names ``what`` otherwise."""
     try:
         first, second = given
-        pair = float(first), float(second)
+        text = isinstance(first, str) or isinstance(second, str)  # float() would read it
+        pair = (math.nan, math.nan) if text else (float(first), float(second))
     except (TypeError, ValueError, OverflowError):
-        first, second = pair = (math.nan, math.nan)
-    if isinstance(given, str) or isinstance(first, str) or isinstance(second, str) or not all(map(math.isfinite, pair)):
+        pair = (math.nan, math.nan)
+    if not all(map(math.isfinite, pair)):
         raise ConfigError(f"{what}: expected two finite numbers, got {given!r}")
     return pair
 

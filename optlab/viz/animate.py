@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from optlab.descent.descent import check_count
 from optlab.errors import ConfigError
 from optlab.viz.contour import plot_surface
-from optlab.viz.style import looks
+from optlab.viz.style import looks, off_screen
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -44,16 +45,14 @@ def animate(
     Raises:
         ConfigError: the suffix is not ``.gif``, or no frame was asked for.
     """
-    from optlab.viz.style import figure
-
+    if frames is not None:
+        check_count("frames", frames, least=1)
     first = next(iter(runs.values()))
-    fig = figure(size=(size[0] / 100, size[1] / 100))
+    fig = off_screen(*size)
     ax = fig.add_subplot()
     plot_surface(first.surface, ax, window=window)
     steps = np.arange(first.steps + 1)
     count = min(len(steps), FRAMES) if frames is None else frames
-    if count < 1:
-        raise ConfigError(f"frames must be at least 1, got {frames!r}")
     shown = np.unique(np.linspace(0, first.steps, count).round().astype(int))
     artists, update = trails(ax, runs, colors)
     ax.legend(loc="upper right", fontsize="small", framealpha=0.9)
@@ -128,12 +127,25 @@ def write_gif(
 
     palette = picture(frames - 1).quantize(COLOURS)
     exact = {to_rgb(artist.get_color()) for artist in moving if isinstance(artist, Line2D)}
-    own = [round(255 * part) for color in sorted(exact) for part in color]
-    palette.putpalette((palette.getpalette() or [])[: 3 * COLOURS] + own)
-    images = [picture(i).quantize(palette=palette, dither=Image.Dither.NONE) for i in range(frames)]
+    own = np.array([(*color, 1.0) for color in sorted(exact)]) * 255
+    usual = (palette.getpalette() or [])[: 3 * COLOURS]
+    colors = [*usual, *own[:, :3].round().astype(int).ravel().tolist()]
+    palette.putpalette(colors)
+
+    def reduced(i: int) -> Any:
+        full = picture(i)
+        indices = np.array(full.quantize(palette=palette, dither=Image.Dither.NONE))
+        pixels = np.asarray(canvas.buffer_rgba()).view(np.uint32)[..., 0]
+        for index, code in enumerate(own.round().astype(np.uint8).view(np.uint32)[:, 0], len(usual) // 3):
+            indices[pixels == code] = index  # Pillow's nearest colour is only near
+        image = Image.frombytes("P", full.size, indices.tobytes())
+        image.putpalette(colors)
+        return image
+
+    images = [reduced(i) for i in range(frames)]
     for before, after in itertools.pairwise(images):
         if before.tobytes() == after.tobytes():  # Pillow would drop it, and the frame count would not be the steps'
-            after.putpixel((0, 0), (before.getpixel((0, 0)) + 1) % COLOURS)
+            after.putpixel((0, 0), (before.getpixel((0, 0)) + 1) % (len(usual) // 3))
     images[0].save(
         path, save_all=True, append_images=images[1:], duration=milliseconds, loop=0, optimize=True, disposal=1
     )

@@ -20,8 +20,10 @@ DARKEST = 0.25  # of the colour map: below this the paths of dark colours would 
 
 def levels(values: np.ndarray, count: int) -> np.ndarray:
     """Contour levels at equal shares of the window's area: flat floors and steep walls both get their lines."""
-    finite = values[np.isfinite(values)]
-    return np.unique(np.quantile(finite, np.linspace(0.0, 1.0, count + 2)[1:-1]))
+    finite = np.asarray(values[np.isfinite(values)])
+    if not finite.size:
+        return finite
+    return np.asarray(np.unique(np.quantile(finite, np.linspace(0.0, 1.0, count + 2)[1:-1])))
 
 
 def plot_surface(

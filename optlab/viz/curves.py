@@ -25,17 +25,19 @@ def plot_loss(
     """f - f_min on a logarithmic axis; f itself, linear in the middle, on a surface without a minimum."""
     ax = axes(ax)
     low = next(iter(runs.values())).surface.f_min
-    top = 0.0
+    lines = []
     for label, (color, dash, _) in looks(runs).items():
         gap = runs[label].values - low if np.isfinite(low) else runs[label].values
         shown = np.where(np.isfinite(gap), np.maximum(gap, FLOOR) if np.isfinite(low) else gap, np.nan)
         note = " (diverged)" if runs[label].status == "diverged" else ""
         ax.plot(shown, color=(colors or {}).get(label, color), linestyle=dash, label=label + note)
-        top = max(top, float(shown[0]))
+        lines.append(shown)
     if np.isfinite(low):
         ax.set(yscale="log", ylabel="f − f$_{min}$")
-        if ax.get_ylim()[1] > HEADROOM * top > 0:
-            ax.set_ylim(top=HEADROOM * top)
+        _logarithmic(ax, np.concatenate(lines))
+        top = HEADROOM * np.nanmax([shown[0] for shown in lines], initial=0.0)
+        if ax.get_ylim()[1] > top > 0:
+            ax.set_ylim(np.nanmin(np.concatenate(lines)) / 2.0, top)
     else:
         ax.set_yscale("symlog", linthresh=1e-3)
         ax.set_ylabel("f")
@@ -43,6 +45,15 @@ def plot_loss(
     ax.grid(alpha=0.3)
     ax.legend(fontsize="small")
     return ax
+
+
+def _logarithmic(ax: "Axes", values: np.ndarray) -> None:
+    positive = values[values > 0]
+    if positive.size:
+        ax.set_yscale("log")
+        low, high = positive.min(), positive.max()
+        if high < 1.1 * low:  # differences that are rounding must not fill the picture
+            ax.set_ylim(low / 2.0, high * 2.0)
 
 
 def _coordinates(values: np.ndarray, ax: "Axes", first_step: int) -> None:
@@ -68,8 +79,8 @@ def plot_state(run: "Run", slot: str, ax: "Axes | None" = None, *, corrected: bo
     ax = axes(ax)
     _coordinates(state[slot], ax, 0)
     ax.set(ylabel=slot, title=f"{'corrected ' if corrected else ''}{slot} of {run.label}")
-    if (state[slot][~np.isnan(state[slot])] >= 0).all() and np.nanmax(state[slot], initial=0.0) > 0:
-        ax.set_yscale("log")
+    if not (state[slot] < 0).any():
+        _logarithmic(ax, state[slot])
     return ax
 
 
@@ -79,7 +90,8 @@ def plot_effective_lr(run: "Run", ax: "Axes | None" = None) -> "Axes":
     _coordinates(run.effective_lr, ax, 0)
     if run.settings.lr > 0:
         ax.axhline(run.settings.lr, color="grey", linewidth=0.8, linestyle=":")
-    ax.set(yscale="log", ylabel="|step| / |gradient|", title=f"effective learning rate of {run.label}")
+    _logarithmic(ax, run.effective_lr)
+    ax.set(ylabel="|step| / |gradient|", title=f"effective learning rate of {run.label}")
     return ax
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 # Okabe & Ito, "Color Universal Design", 2008; the yellow, unreadable on white, comes last.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
+DPI = 100  # of an animation
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
@@ -40,12 +41,21 @@ def figure(fig: Any = None, size: tuple[float, float] = (6.4, 4.8)) -> Any:
     import matplotlib
 
     if matplotlib.get_backend().lower() in {"agg", "pdf", "svg", "ps"}:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        new = Figure(figsize=size, layout="constrained")
-        FigureCanvasAgg(new)
-        return new
+        return _agg(size)
     from matplotlib import pyplot
 
     return pyplot.figure(figsize=size, layout="constrained")
+
+
+def off_screen(width: int, height: int) -> Any:
+    """A figure of so many pixels that is never shown, whatever the back end and the user's dpi."""
+    return _agg((width / DPI, height / DPI), dpi=DPI)
+
+
+def _agg(size: tuple[float, float], **options: Any) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    new = Figure(figsize=size, layout="constrained", **options)
+    FigureCanvasAgg(new)
+    return new
