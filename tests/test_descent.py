@@ -1,4 +1,4 @@
-"""A recorded descent: its arithmetic against loops in plain Python and other people's code, and every field of a run."""
+"""A recorded descent: its arithmetic against loops in plain Python and other people's code; every field of a run."""
 
 import csv
 import json
@@ -82,7 +82,7 @@ def test_on_surfaces_with_sines_to_rounding(name):
 @pytest.mark.parametrize("decay", [0.01, 0.5])
 @EVERY_RULE
 def test_weight_decay_is_the_loop_in_plain_python(settings, decay):
-    """Decoupled: p (1 - lr decay) is p - lr decay p up to rounding, which a contraction does not let grow."""
+    """Decoupled: p (1 - lr decay) and p - lr decay p differ by rounding, which Booth's bowl does not let grow."""
     settings = settings.replace(weight_decay=decay)
     run = ol.descend("booth", settings, steps=STEPS // 4)
     want = loop(settings, run.surface, run.surface.start, run.steps)
@@ -409,7 +409,7 @@ def opens_a_file(x, y):
 @pytest.mark.skipif(not JIT, reason="nothing is compiled, so nothing can fail to compile")
 @pytest.mark.parametrize("study", [ol.descend, lambda *a: ol.race(a[0], [a[1]]), lambda *a: ol.basin(*a, resolution=2)])
 def test_a_function_that_cannot_be_compiled_is_explained_in_one_line(study):
-    with pytest.raises(ol.ConfigError, match="opens-a-file cannot be compiled .*: expected a function of") as caught:
+    with pytest.raises(ol.ConfigError, match=r"opens-a-file cannot be compiled .*: expected a function of") as caught:
         study(opens_a_file, "adam")
     assert "\n" not in str(caught.value)
 

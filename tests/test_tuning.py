@@ -142,7 +142,7 @@ def test_quartiles_and_shares():
 
 
 def test_share_that_diverged():
-    """y doubles at every step from any start of the saddle but its ridge; lr is not searched when it is the only one."""
+    """Far up a wall whose slope grows like exp(r^2), any rate of the search overshoots."""
     surface = ol.Surface(lambda x, y: np.exp(x * x + y * y), domain=((2.0, 6.0), (2.0, 6.0)))
     tuned = tune_rule(surface, ol.SGD(), 1, 20, starts=4)
     assert tuned.diverged == 1.0

@@ -13,9 +13,10 @@ from PIL import Image
 
 import optlab as ol
 from optlab.gallery import _published
+from optlab.viz.animate import trails, write_gif
 from optlab.viz.contour import levels, plot_path, plot_paths, plot_surface
 from optlab.viz.curves import plot_effective_lr, plot_loss, plot_state
-from optlab.viz.style import COLORS, looks
+from optlab.viz.style import COLORS, looks, off_screen
 
 mpl.use("agg")
 STEPS = 60
@@ -53,13 +54,13 @@ AXES = {
 }
 FIGURES = {"Run.plot_panels": RUN.plot_panels, "Race.plot_panels": RACE.plot_panels}
 HARD = {
-    "diverged at once": lambda: ol.race("beale", ["sgd(lr=100)", "momentum(lr=1)"], steps=9),
+    "diverged at once": lambda: ol.race("beale", ["momentum(lr=1)", "sgd(lr=100)"], steps=9),
     "not finite where it starts": lambda: ol.race(half, ["sgd"], start=(-1.0, 1.0), steps=9),
     "partly finite": lambda: ol.race(half, ["adam"], start=(2.0, 2.0), steps=9),
     "nowhere finite": lambda: ol.race(nowhere, ["adam"], steps=9),
-    "one step": lambda: ol.race("beale", ["sgd", "adam"], steps=1),
+    "one step": lambda: ol.race("beale", ["adam", "sgd"], steps=1),
     "no steps": lambda: ol.race("beale", ["sgd", "adam"], steps=0),
-    "no minima": lambda: ol.race("saddle", ["sgd", "adam", "sgd(lr=5)"], steps=9),
+    "no minima": lambda: ol.race("saddle", ["sgd", "sgd(lr=5)", "adam"], steps=9),
     "constant": lambda: ol.race(flat, ["sgd", "adam"], steps=9),
     "at rest": lambda: ol.race("beale", ["adam(lr=0)"], steps=9),
     "at the minimum": lambda: ol.race("sphere", ["adam", "lion"], start=(0, 0), steps=9),
@@ -115,12 +116,13 @@ def test_panels_show_everything():
 
 @pytest.mark.parametrize("make", HARD.values(), ids=list(HARD))
 def test_hard_cases_draw_without_a_warning(make):
+    """The race, and everything of its last run."""
     race = make()
     draw(race.plot_panels())
-    for run in itertools.islice(race.runs.values(), 2):
-        draw(run.plot_panels())
-        for slot in run.corrected:
-            draw(run.plot_state(slot, corrected=True).figure)
+    *_, last = race.runs.values()
+    draw(last.plot_panels())
+    for slot in last.corrected:
+        draw(last.plot_state(slot, corrected=True).figure)
 
 
 @pytest.mark.parametrize("surface", ["saddle", flat, "sphere"])
@@ -161,7 +163,7 @@ def test_diverged_runs_are_named_so_and_do_not_flatten_the_others():
 
 
 def test_another_slot_is_refused():
-    with pytest.raises(ol.ConfigError, match="unknown slot 'w'.* Known: m, v"):
+    with pytest.raises(ol.ConfigError, match=r"unknown slot 'w'.* Known: m, v"):
         RUN.plot_state("w")
     with pytest.raises(ol.ConfigError, match="unknown corrected slot 'v'"):
         ol.descend("beale", "momentum", steps=1).plot_state("v", corrected=True)
@@ -266,6 +268,18 @@ def test_gif_has_a_frame_per_step_even_where_nothing_moves(tmp_path, name):
     steps = next(iter(race.runs.values())).steps
     assert len(frames) == len(durations) == steps + 1
     assert set(durations) == {40}
+
+
+@pytest.mark.parametrize("surface", ["beale", flat])
+def test_gif_keeps_frames_that_are_the_same(tmp_path, surface):
+    """Without a counter of steps: Pillow would merge them."""
+    race = ol.race(surface, ["adam(lr=0)"], steps=9)
+    fig = off_screen(200, 150)
+    ax = plot_surface(race.surface, fig.add_subplot())
+    artists, update = trails(ax, race.runs)
+    frames, *_ = frames_of(write_gif(fig, artists, update, 10, tmp_path / "still.gif", 40))
+    assert len(frames) == 10
+    assert max(np.any(a != b, axis=2).sum() for a, b in itertools.pairwise(frames)) == 1, "one pixel of the margin"
 
 
 def test_long_runs_get_200_frames(tmp_path):

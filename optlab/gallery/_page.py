@@ -26,6 +26,7 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 .pictures { display: flex; flex-wrap: wrap; gap: 1rem; margin: 1rem 0 }
 table { border-collapse: collapse; width: 100%; font-size: .92rem } td, th { text-align: left; vertical-align: top;
   padding: .4rem .7rem .4rem 0; border-top: 1px solid var(--line) } td { overflow-wrap: anywhere }
+th:nth-child(2) { width: 38% } th:nth-child(3) { width: 34% }
 .pass { color: var(--good); font-weight: 600; white-space: nowrap } .fail { color: var(--bad); font-weight: 600;
   white-space: nowrap } .why { color: var(--soft) } pre { overflow-x: auto; font-size: .82rem }
 </style></head><body>

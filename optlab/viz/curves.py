@@ -33,7 +33,7 @@ def plot_loss(
         ax.plot(shown, color=(colors or {}).get(label, color), linestyle=dash, label=label + note)
         lines.append(shown)
     if np.isfinite(low):
-        ax.set(yscale="log", ylabel="f − f$_{min}$")
+        ax.set_ylabel("f − f$_{min}$")
         _logarithmic(ax, np.concatenate(lines))
         top = HEADROOM * np.nanmax([shown[0] for shown in lines], initial=0.0)
         if ax.get_ylim()[1] > top > 0:
@@ -50,10 +50,10 @@ def plot_loss(
 def _logarithmic(ax: "Axes", values: np.ndarray) -> None:
     positive = values[values > 0]
     if positive.size:
-        ax.set_yscale("log")
         low, high = positive.min(), positive.max()
         if high < 1.1 * low:  # differences that are rounding must not fill the picture
             ax.set_ylim(low / 2.0, high * 2.0)
+        ax.set_yscale("log")
 
 
 def _coordinates(values: np.ndarray, ax: "Axes", first_step: int) -> None:

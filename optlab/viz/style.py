@@ -5,6 +5,9 @@ from typing import Any, NamedTuple
 
 # Okabe & Ito, "Color Universal Design", 2008; the yellow, unreadable on white, comes last.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+# The same on a dark background: the two blues change places, because the first is what most figures use and the darker
+# one drowns there; black turns white.
+DARK_COLORS = ("#56B4E9", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#0072B2", "#FFFFFF", "#F0E442")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 DPI = 100  # of an animation
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")

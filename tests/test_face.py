@@ -1,0 +1,143 @@
+"""The first page of the contract with the user: every call as it is written there, one after the other.
+
+Numbers of steps and starts are smaller where the compiler is off; nothing else differs.
+"""
+
+import json
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from conftest import JIT, SHRINK
+
+import optlab as ol
+
+
+class Hyper(NamedTuple):
+    lr: float = 0.01
+    beta: float = 0.9
+
+
+def coefficients(t, h):
+    return h.lr, h.beta
+
+
+def update(p, g, s, c):
+    (v,), (lr, beta) = s, c
+    v = beta * v + g
+    return p - lr * np.sign(v), (v,)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Paths on the page are relative."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_study_one_rule(folder):
+    run = ol.descend("beale", ol.Adam(lr=0.1), start=(1.0, 1.5), steps=300)
+    assert (run.points.shape, run.points.dtype) == ((301, 2), np.float64)
+    assert run.values.shape == (301,)
+    assert run.gradients.shape == (301, 2)
+    assert run.state["m"].shape == (301, 2)
+    np.testing.assert_array_equal(run.state["m"][0], 0.0)
+    assert run.effective_lr.shape == (300, 2)
+    assert run.status == "running"
+    assert run.values[run.steps_to(1e-3)] <= 1e-3 < run.values[run.steps_to(1e-3) - 1]
+    run.plot()
+    run.save("run.csv")
+    assert json.loads(json.dumps(run.to_dict()))["status"] == "running"
+    assert len((folder / "run.csv").read_text(encoding="utf-8").splitlines()) == 302
+
+    noisy = ol.descend("beale", ol.Adam(lr=0.1), start=(1.0, 1.5), steps=300, noise=0.1, seed=3)
+    assert (noisy.points[1:] != run.points[1:]).any()
+
+
+def test_race(folder):
+    races = ol.race("beale", [ol.SGD(lr=0.01), ol.Momentum(lr=0.01), ol.Adam(lr=0.1)], steps=300 // SHRINK)
+    races.animate("beale.gif")
+    races.html("beale.html")
+    assert list(races.runs) == ["SGD", "Momentum", "Adam"]
+    assert set(races.order(0.5)) <= set(races.runs)
+    assert (folder / "beale.gif").read_bytes()[:6] == b"GIF89a"
+    assert (folder / "beale.html").read_text(encoding="utf-8").lower().startswith("<!doctype html>")
+
+
+def test_fair_race():
+    tune, starts, steps = (64, 16, 300) if JIT else (4, 2, 20)
+    fair = ol.race("beale", ["sgd", "momentum", "adam"], tune=tune, starts=starts, seed=0, steps=steps)
+    table = fair.table
+    assert [row["rule"] for row in table.rows] == ["SGD", "Momentum", "Adam"]
+    assert "diverged" in str(table)
+    assert all(row["settings"] == repr(fair.runs[row["rule"]].settings) for row in table.rows)
+
+
+def test_basin():
+    n, steps = (400, 500) if JIT else (8, 20)
+    basin = ol.basin("himmelblau", ol.Momentum(lr=0.01), resolution=n, steps=steps)
+    assert basin.minimum.shape == basin.steps.shape == (n, n)
+    assert set(np.unique(basin.minimum)) <= {-1, 0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("rule", "options"),
+    [
+        ("SGD", {"lr": 1e-3}),
+        ("Momentum", {"lr": 1e-3, "beta": 0.9, "dampening": 0.0, "nesterov": False}),
+        ("Adagrad", {"lr": 1e-2, "eps": 1e-10, "initial": 0.0}),
+        ("Adadelta", {"lr": 1.0, "rho": 0.9, "eps": 1e-6}),
+        ("RMSProp", {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "centered": False, "momentum": 0.0}),
+        ("Adam", {"lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "bias_correction": True}),
+        ("AdamW", {"weight_decay": 0.01}),
+        ("AMSGrad", {}),
+        ("NAdam", {"momentum_decay": 0.004}),
+        ("Adamax", {}),
+        ("Lion", {}),
+    ],
+)
+def test_settings_have_the_defaults_of_the_page(rule, options):
+    kind = getattr(ol, rule)
+    settings = kind()
+    assert {k: settings.to_dict()[k] for k in options} == options
+    assert kind(**options) == settings
+    assert hash(kind(**options)) == hash(settings)
+    assert repr(settings).startswith(f"{rule}(lr=")
+    assert ol.RULES[settings.name] is kind
+    with pytest.raises(AttributeError, match="settings do not change"):
+        settings.lr = 1.0
+    for convention in ("torch", "keras", "optax", "paper", "cs231n"):
+        assert kind(weight_decay=0.1, convention=convention).weight_decay == 0.1
+
+
+def test_registries_are_dictionaries_by_name():
+    assert isinstance(ol.RULES, dict)
+    assert isinstance(ol.SURFACES, dict)
+    assert ol.SURFACES["beale"].name == "beale"
+
+
+def test_a_rule_of_ones_own(registry, folder):
+    SignMomentum = ol.register("sign-momentum", Hyper, slots=("v",), coefficients=coefficients, update=update)
+    run = ol.descend("beale", SignMomentum(lr=0.02))
+    np.testing.assert_allclose(np.abs(np.diff(run.points, axis=0)), 0.02, rtol=1e-12)
+    assert repr(run.settings) == "SignMomentum(lr=0.02)"
+    race = ol.race("beale", ["sign-momentum", ol.Adam(lr=0.1)], steps=20)
+    race.animate("own.gif")
+    race.html("own.html")
+    assert ol.basin("beale", SignMomentum, resolution=4, steps=10).minimum.shape == (4, 4)
+    parameter = ol.Tensor(np.array([1.0, -2.0]))
+    optimizer = ol.Optimizer([parameter], SignMomentum(lr=0.5))
+    parameter.grad[...] = (3.0, -4.0)
+    optimizer.step()
+    np.testing.assert_array_equal(parameter.data, [0.5, -1.5])
+
+
+def test_a_surface_of_ones_own():
+    def fn(x, y):
+        return (x - 1) ** 2 + (y + 2) ** 2
+
+    surface = ol.Surface(fn, domain=((-3, 3), (-4, 2)), minima=[(1, -2)], start=(-2.0, 1.0))
+    run = ol.descend(surface, ol.SGD(lr=0.1), steps=100)
+    assert run.status == "converged"
+    np.testing.assert_allclose(run.points[-1], (1, -2), atol=1e-8)
+    assert ol.descend(fn, "adam").surface.minima == ()
