@@ -9,7 +9,7 @@ from conftest import SHRINK
 
 import optlab as ol
 from optlab.descent import tuning
-from optlab.descent.tuning import HELD_OUT, TUNING, candidates, draw_starts, tune_rule
+from optlab.descent.tuning import HELD_OUT, NOISE, TUNING, candidates, draw_starts, tune_rule
 
 EVERY_RULE = pytest.mark.parametrize("name", ol.RULES)
 FEW = {"tune": 6, "starts": 3, "steps": 100 // SHRINK}
@@ -105,10 +105,17 @@ def test_the_report_is_on_other_starts():
 def test_two_starts_by_brute_force(noise):
     """Every candidate on both practice starts; best median arrival, then best median end; reported on the others."""
     steps, target, options = 60 // SHRINK, 0.05, {"noise": noise, "seed": 4}
-    practice, held_out = (draw_starts(BEALE, 2, 4, stream) for stream in (TUNING, HELD_OUT))
+    practice, held_out = (
+        [
+            (start, int(np.random.SeedSequence(4, spawn_key=(stream, NOISE)).generate_state(2)[i]))
+            for i, start in enumerate(draw_starts(BEALE, 2, 4, stream))
+        ]
+        for stream in (TUNING, HELD_OUT)
+    )  # each start with a noise of its own
+    assert len({seed for _, seed in practice + held_out}) == 4
 
     def outcome(settings, starts):
-        runs = [ol.descend("beale", settings, start, steps, **options) for start in starts]
+        runs = [ol.descend("beale", settings, start, steps, noise=noise, seed=seed) for start, seed in starts]
         arrivals = [next((t for t, f in enumerate(r.values) if f <= target), np.inf) for r in runs]
         return arrivals, [np.inf if r.status == "diverged" else r.values[-1] for r in runs]
 
@@ -164,3 +171,14 @@ def test_on_a_surface_without_a_minimum_the_lowest_value_is_best():
     starts = draw_starts(saddle, 3, 0, TUNING)
     ends = [np.median([ol.descend(saddle, s, p, 10).values[-1] for p in starts]) for s in candidates(ol.SGD(), 8, 0)]
     assert tuned.settings == list(candidates(ol.SGD(), 8, 0))[int(np.nanargmin(ends))]
+
+
+def test_rates_stay_inside_a_rules_own_bounds(registry):
+    class Hyper(NamedTuple):
+        lr: float = 0.5
+
+    parts = {"coefficients": lambda t, h: (h.lr,), "update": lambda p, g, s, c: (p - c[0] * g, ())}
+    timid = ol.register("timid", Hyper, bounds={"lr": "(0.1, 0.9]"}, **parts)
+    rates = [settings.lr for settings in candidates(timid(), 64, 0)]
+    assert 0.1 <= min(rates) < 0.15
+    assert 0.8 < max(rates) <= 0.9

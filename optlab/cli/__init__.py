@@ -69,7 +69,7 @@ def _code(arguments: list[str] | None) -> int:
         return INTERRUPTED
     except SystemExit:
         # So click leaves when stdout is a pipe whose reader has gone, having silenced it.
-        return DONE if type(sys.stdout).__name__ == "PacifyFlushWrapper" else BUG
+        return DONE if "PacifyFlush" in type(sys.stdout).__name__ else BUG
     except BrokenPipeError:
         # The reader has had enough (`optlab rules | head`): files are written, so this is no failure. The interpreter
         # flushes stdout once more on its way out, which must not complain either.

@@ -35,8 +35,15 @@ out_option: Decorator = click.option(
 
 
 def file_option(suffix: str, what: str) -> Decorator:
-    """An option ``--png FILE`` and the like."""
-    return click.option(f"--{suffix}", type=click.Path(dir_okay=False, path_type=Path), help=f"Write {what}.")
+    """An option ``--png FILE`` and the like; another suffix is refused before any work is done."""
+
+    def check(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+        if path is not None and path.suffix.lower() != f".{suffix}":
+            raise click.BadParameter(f"a file named like FILE.{suffix}, got {path.name!r}")
+        return path
+
+    kind = click.Path(dir_okay=False, path_type=Path)
+    return click.option(f"--{suffix}", type=kind, callback=check, help=f"Write {what}.")
 
 
 def print_json(document: Any) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Status = Literal["converged", "diverged", "running"]
 FAR = 1e6  # a run has diverged when it is this many domains away
+PIECE = 4096  # rows of noise drawn at once
 FLAT = 1e-10  # gradient norm at which a run counts as converged
 
 
@@ -210,7 +211,11 @@ def descend(
     record[0, STATE:] = [*initial, *initial]
     plain = not (noise or settings.weight_decay)
     if not plain:
-        record[:, GX : GY + 1] = noise * generator(seed).standard_normal((steps + 1, 2)) if noise else 0.0
+        record[:, GX : GY + 1] = 0.0
+    if noise:
+        random = generator(seed)
+        for part in np.array_split(record, len(record) // PIECE + 1):  # a long run needs its record, nothing besides
+            part[:, GX : GY + 1] = noise * random.standard_normal((len(part), 2))
     run = trajectory(variant, surface.value, surface.gradient, plain)
     try:
         with np.errstate(all="ignore"):  # with the JIT off, a divergence would warn

@@ -13,14 +13,14 @@ import numpy as np
 from scipy.stats import qmc
 
 from optlab.descent.descent import Run, check_count, descend, generator
-from optlab.optim.settings import Settings
+from optlab.optim.settings import EVERYTHING, Settings, interval
 from optlab.surfaces import Surface
 
 RATE = (1e-5, 10.0)
 REST = (1e-3, 0.5)  # 1 - b of a decay b
 DECAYS = ("[0, 1)", "[0, 1]")
 FIXED = ("dampening", "momentum_dip", "momentum")  # in [0, 1] without being the decay of an average, or an option
-TUNING, HELD_OUT, TRIALS = 0, 1, 2  # random streams
+TUNING, HELD_OUT, TRIALS, NOISE = 0, 1, 2, 3  # random streams
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,15 @@ def tune_rule(
     """The best of ``trials`` settings by the median steps to the target, then by the median final value."""
     check_count("tune", trials, least=1)
     check_count("starts", starts, least=1)
-    options: dict[str, Any] = {"noise": noise, "seed": seed}
-    practice = draw_starts(surface, starts, seed, TUNING)
-    best = min(candidates(settings, trials, seed), key=lambda s: _score(surface, s, practice, steps, target, options))
-    runs = [descend(surface, best, point, steps, **options) for point in draw_starts(surface, starts, seed, HELD_OUT)]
+
+    def descents(candidate: Settings, stream: int) -> list[Run]:
+        # each start has noise of its own, the same for every rule
+        seeds = [int(s) for s in np.random.SeedSequence(seed, spawn_key=(stream, NOISE)).generate_state(starts)]
+        points = draw_starts(surface, starts, seed, stream)
+        return [descend(surface, candidate, p, steps, noise=noise, seed=s) for p, s in zip(points, seeds, strict=True)]
+
+    best = min(candidates(settings, trials, seed), key=lambda s: _score(descents(s, TUNING), target))
+    runs = descents(best, HELD_OUT)
     arrivals = [run.steps_to(target) for run in runs]
     return Tuned(
         best,
@@ -93,13 +98,17 @@ def candidates(settings: Settings, trials: int, seed: int) -> Iterator[Settings]
     """``settings`` with its rate and decays replaced by each point of a scrambled Sobol sequence."""
     bounds = settings.rule.bounds
     decays = [k for k in settings.hyper._fields if bounds.get(k) in DECAYS and k not in FIXED]
+    low, high = interval(bounds.get("lr", EVERYTHING))
+    rate = max(RATE[0], low), min(RATE[1], high)
     sobol = qmc.Sobol(1 + len(decays), rng=generator(seed, TRIALS))
     for unit in sobol.random_base2(max(trials - 1, 1).bit_length())[:trials]:
-        low, high = np.log(RATE)
-        changes = {"lr": float(np.exp(low + (high - low) * unit[0]))}
-        low, high = np.log(REST)
-        changes |= {k: float(1.0 - np.exp(low + (high - low) * u)) for k, u in zip(decays, unit[1:], strict=True)}
+        changes = {"lr": _log_uniform(unit[0], *rate)}
+        changes |= {k: 1.0 - _log_uniform(u, *REST) for k, u in zip(decays, unit[1:], strict=True)}
         yield settings.replace(**changes)
+
+
+def _log_uniform(unit: float, low: float, high: float) -> float:
+    return float(min(max(np.exp(np.log(low) + np.log(high / low) * unit), low), high))
 
 
 def draw_starts(surface: Surface, count: int, seed: int, stream: int) -> np.ndarray:
@@ -108,10 +117,7 @@ def draw_starts(surface: Surface, count: int, seed: int, stream: int) -> np.ndar
     return generator(seed, stream).uniform((x0, y0), (x1, y1), (count, 2))
 
 
-def _score(
-    surface: Surface, settings: Settings, points: np.ndarray, steps: int, target: float, options: dict[str, Any]
-) -> tuple[float, float]:
-    runs = [descend(surface, settings, point, steps, **options) for point in points]
+def _score(runs: list[Run], target: float) -> tuple[float, float]:
     arrivals = [run.steps_to(target) for run in runs]
     return (
         float(np.median([np.inf if a is None else a for a in arrivals])),

@@ -18,6 +18,7 @@ from optlab_kernels.rule import Rule
 
 CONVENTIONS = ("torch", "keras", "optax", "paper", "cs231n")
 DECAY_BOUNDS = "[0, inf)"
+EVERYTHING = "(-inf, inf)"
 INTERVAL = re.compile(r"([\[(])\s*([^,]+),\s*([^\])]+)([\])])")
 
 
@@ -130,7 +131,7 @@ def _checked(settings: Settings, name: str, value: Any) -> float | bool:
             return bool(value)
         raise ConfigError(f"{settings.title}: {name} must be True or False, got {value!r}")
     checked = number(settings, name, value)
-    _inside(settings, name, checked, settings.rule.bounds.get(name, "(-inf, inf)"))
+    _inside(settings, name, checked, settings.rule.bounds.get(name, EVERYTHING))
     return checked
 
 
@@ -142,15 +143,27 @@ def number(settings: Settings, name: str, value: Any) -> float:
     raise ConfigError(f"{settings.title}: {name} must be a number, got {value!r}")
 
 
-def _inside(settings: Settings, name: str, value: float, interval: str) -> None:
-    match = INTERVAL.fullmatch(interval)
-    if match is None:
-        raise ConfigError(f"the bounds of {name} must read like '[0, 1)', got {interval!r}")
-    low, high = float(match[2]), float(match[3])
-    above = value > low or (match[1] == "[" and value == low)
-    below = value < high or (match[4] == "]" and value == high)
+def interval(text: str) -> tuple[float, float]:
+    """The ends of ``"[0, 1)"``.
+
+    Raises:
+        ConfigError: it does not read like an interval.
+    """
+    match = INTERVAL.fullmatch(text.strip())
+    try:
+        if match is not None:
+            return float(match[2]), float(match[3])
+    except ValueError:
+        pass
+    raise ConfigError(f"an interval reads like '[0, 1)', got {text!r}")
+
+
+def _inside(settings: Settings, name: str, value: float, bounds: str) -> None:
+    low, high = interval(bounds)
+    above = value > low or (bounds.strip()[0] == "[" and value == low)
+    below = value < high or (bounds.strip()[-1] == "]" and value == high)
     if not (math.isfinite(value) and above and below):
-        raise ConfigError(f"{settings.title}: {name} must be in {interval}, got {value!r}")
+        raise ConfigError(f"{settings.title}: {name} must be in {bounds}, got {value!r}")
 
 
 def settings_class(rule: Rule, title: str) -> type[Settings]:

@@ -80,7 +80,8 @@ def trails(
     for label, (usual, _, marker) in looks(runs).items():
         color = (colors or {}).get(label, usual)
         nothing: list[Any] = [[]] * (2 if height is None else 3)
-        (lines[label],) = ax.plot(*nothing, color=color, linewidth=2.0, label=label, zorder=6)
+        note = " (diverged)" if runs[label].status == "diverged" else ""
+        (lines[label],) = ax.plot(*nothing, color=color, linewidth=2.0, label=label + note, zorder=6)
         (discs[label],) = ax.plot(
             *nothing, color=color, marker=marker, markersize=8, markeredgecolor="white", linestyle="none", zorder=7
         )
