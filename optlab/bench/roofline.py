@@ -56,6 +56,7 @@ def ceiling(slots: int, n: int, dtype: np.dtype) -> Callable[[], None]:
     from optlab.optim.arena import aligned
 
     arena = aligned(2 + slots, n, dtype)
+    arena[...] = 1.0  # a row that was never written is the system's one page of zeros, read from the nearest cache
     return lambda: STREAMS[slots](arena, n)
 
 
