@@ -122,8 +122,9 @@ class CheckedFiles:
             return None
         if hashlib.sha256(raw[CHECK_BYTES:]).digest() == raw[:CHECK_BYTES]:
             with suppress(Exception):  # intact, but of classes that are no more
+                data = pickle.loads(raw[CHECK_BYTES:])
                 counts["loaded"] += 1
-            return pickle.loads(raw[CHECK_BYTES:])
+                return data
         warn_once("damaged", f"the cache file {path} is damaged; it was moved aside and its function is compiled again")
         with suppress(OSError):  # the compiled function is then written over it
             os.replace(path, path.with_suffix(".damaged"))
