@@ -282,3 +282,13 @@ def test_any_real_scalar_is_a_number_and_becomes_a_float(make):
     assert type(settings.lr) is type(settings.weight_decay) is type(settings.eps) is float
     assert repr(settings) == "Adam(lr=1.0, eps=1.0, weight_decay=2.0)"
     assert ol.Momentum(nesterov=np.bool_(True)).nesterov is True
+
+
+@pytest.mark.parametrize("kind", ol.RULES.values(), ids=ol.RULES)
+def test_settings_travel_to_other_processes(kind):
+    settings = kind(0.25, weight_decay=0.5, convention="keras")
+    assert settings.variant is settings.rule.variant(settings.hyper)  # what was derived stays behind
+    for copied in (pickle.loads(pickle.dumps(settings)), copy.deepcopy(settings)):
+        assert copied == settings
+        assert repr(copied) == repr(settings)
+        assert copied.replace(convention="torch") == settings.replace(convention="torch")

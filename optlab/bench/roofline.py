@@ -4,60 +4,40 @@ In-place updates read a line and write it back, so they move more bytes a second
 allocated in the cache first. The ceiling of Adam is therefore the pattern of four reads and three writes.
 """
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
 
+from optlab.optim.arena import aligned
 from optlab_kernels.jit import jit
 
 
-@jit
-def stream_0(arena: np.ndarray, n: int) -> None:
-    """Two reads, one write: SGD's pattern."""
-    for i in range(np.uint64(n)):
-        arena[0, i] = arena[0, i] + arena[1, i]
+@functools.cache
+def stream(slots: int) -> Callable[[np.ndarray, int], None]:
+    """Compile ``run(arena, n)``: 2 + slots reads and 1 + slots writes per column; Adam's pattern is ``slots = 2``."""
 
+    @jit
+    def run(arena: np.ndarray, n: int) -> None:
+        for i in range(np.uint64(n)):
+            g = arena[1, i]
+            arena[0, i] = arena[0, i] + g
+            if slots > 0:
+                arena[2, i] = arena[2, i] + g
+            if slots > 1:
+                arena[3, i] = arena[3, i] + g
+            if slots > 2:
+                arena[4, i] = arena[4, i] + g
 
-@jit
-def stream_1(arena: np.ndarray, n: int) -> None:
-    """Three reads, two writes."""
-    for i in range(np.uint64(n)):
-        g = arena[1, i]
-        arena[0, i] = arena[0, i] + g
-        arena[2, i] = arena[2, i] + g
-
-
-@jit
-def stream_2(arena: np.ndarray, n: int) -> None:
-    """Four reads, three writes: Adam's pattern."""
-    for i in range(np.uint64(n)):
-        g = arena[1, i]
-        arena[0, i] = arena[0, i] + g
-        arena[2, i] = arena[2, i] + g
-        arena[3, i] = arena[3, i] + g
-
-
-@jit
-def stream_3(arena: np.ndarray, n: int) -> None:
-    """Five reads, four writes."""
-    for i in range(np.uint64(n)):
-        g = arena[1, i]
-        arena[0, i] = arena[0, i] + g
-        arena[2, i] = arena[2, i] + g
-        arena[3, i] = arena[3, i] + g
-        arena[4, i] = arena[4, i] + g
-
-
-STREAMS = (stream_0, stream_1, stream_2, stream_3)
+    return run
 
 
 def ceiling(slots: int, n: int, dtype: np.dtype) -> Callable[[], None]:
-    """Work that moves exactly the bytes of one step of a rule with ``slots`` slots over ``n`` parameters."""
-    from optlab.optim.arena import aligned
-
+    """Work that moves exactly the bytes of one step of a rule with up to three ``slots`` over ``n`` parameters."""
     arena = aligned(2 + slots, n, dtype)
     arena[...] = 1.0  # a row that was never written is the system's one page of zeros, read from the nearest cache
-    return lambda: STREAMS[slots](arena, n)
+    run = stream(slots)
+    return lambda: run(arena, n)
 
 
 def bytes_moved(slots: int, n: int, itemsize: int) -> int:

@@ -110,6 +110,9 @@ class Settings:
         """All values by name; ``type(settings)(**settings.to_dict())`` is equal to the settings."""
         return {**self.hyper._asdict(), "weight_decay": self.weight_decay, "convention": self.convention}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remake, (type(self), {"convention": self.convention, **self._given})
+
     def _key(self) -> tuple[object, ...]:
         return type(self).rule, self.hyper, self.weight_decay, self.decoupled and self.weight_decay > 0
 
@@ -123,6 +126,10 @@ class Settings:
         usual = {**self._defaults(self.convention), "convention": "torch"}
         shown = {k: v for k, v in self.to_dict().items() if k == "lr" or v != usual[k]}
         return f"{self.title}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
+
+
+def _remake(kind: type[Settings], options: dict[str, Any]) -> Settings:
+    return kind(**options)
 
 
 def _checked(settings: Settings, name: str, value: Any) -> float | bool:

@@ -10,6 +10,7 @@ as the two published animations do for the rules that they show. The paper and e
 slides say 0.9999.
 """
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,20 +72,14 @@ adam = Rule(
     unbiased=UNBIASED,
 )
 
-adamw = Rule(
-    "adamw",
-    Hyper,
-    slots=("m", "v"),
-    coefficients=coefficients,
-    update=update,
-    memory=(1.0, 1.0),
-    bounds=BOUNDS,
+adamw = replace(
+    adam,
+    name="adamw",
     conventions={
         **CONVENTIONS,
         "keras": {**CONVENTIONS["keras"], "weight_decay": 4e-3},
         "optax": {"weight_decay": 1e-4},
     },
-    unbiased=UNBIASED,
     decay=0.01,
     decoupled=True,
 )
