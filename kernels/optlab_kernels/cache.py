@@ -13,6 +13,7 @@ import os
 import pickle
 import sys
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
@@ -37,6 +38,8 @@ class Unknown(Exception):
 
 _warned: set[str] = set()
 counts = {"loaded": 0, "compiled": 0}  # functions of this process: from disk, and afresh
+# Functions that are compiled differently from one process to the next, each with what tells how: asked at first use.
+choices: dict[FunctionType, Callable[[], str]] = {}
 
 
 def warn_once(kind: str, message: str) -> None:
@@ -63,6 +66,8 @@ def digest(value: object, seen: set[int] | None = None) -> str:
     value = getattr(value, "py_func", value)  # a user's own njit function: the Python behind it
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
         return repr(value)
+    if isinstance(value, np.generic):
+        return f"{value.dtype}:{value!r}"
     if isinstance(value, tuple | frozenset):
         parts = [digest(v, seen) for v in value]
         return f"{type(value).__name__}({','.join(parts if isinstance(value, tuple) else sorted(parts))})"
@@ -162,12 +167,15 @@ class DigestCache(FunctionCache):  # type: ignore[misc]
 
     def __init__(self, py_func: FunctionType) -> None:
         super().__init__(py_func)
-        self._digest = digest(py_func)
+        seen: set[int] = set()
+        self._digest = digest(py_func, seen)
+        self._choices = [choice for fn, choice in choices.items() if id(fn) in seen]
         self._cache_file = CheckedFiles(self._cache_path, py_func.__qualname__.replace(".<locals>", ""))
 
     def _index_key(self, sig: object, codegen: Any) -> tuple[object, ...]:
         versions = numba.__version__, np.__version__, sys.version_info[:3]
-        return self._digest, machinery(), str(sig), codegen.magic_tuple(), versions
+        chosen = tuple(choice() for choice in self._choices)
+        return self._digest, chosen, machinery(), str(sig), codegen.magic_tuple(), versions
 
 
 def attach(dispatcher: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from optlab_kernels.jit import jit, pointwise
-from optlab_kernels.reductions import add
+from optlab_kernels.reductions import BLOCK, add
 from optlab_kernels.rule import (
     GRADIENT_NORM,
     HIGH,
@@ -24,7 +24,6 @@ from optlab_kernels.rule import (
 from optlab_kernels.slots import Slots, cast, gather, pack, scatter, unpack
 
 P, G, STATE = 0, 1, 2  # rows of an arena: parameters, gradients, then one per slot
-BLOCK = 4096  # float32 partial sums of the norms are added up in float64 this often
 
 Step = Callable[[np.ndarray, np.ndarray], None]
 

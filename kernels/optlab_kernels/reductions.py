@@ -13,6 +13,8 @@ from numba.extending import intrinsic, overload
 
 from optlab_kernels.jit import jit
 
+BLOCK = 4096  # float32 partial sums are added up in float64 this often
+
 
 @intrinsic
 def _fadd(typing: Any, a: Any, b: Any) -> Any:
@@ -39,6 +41,19 @@ def all_finite(arena: np.ndarray, row: int, low: int, high: int) -> bool:
     """Whether every number of ``arena[row, low:high]`` is finite: 0 x is NaN for NaN and both infinities."""
     zero = arena.dtype.type(0)
     total = zero
-    for i in range(low, high):
+    for i in range(np.uint64(low), np.uint64(high)):
         total = add(total, zero * arena[row, i])
     return bool(total == zero)
+
+
+@jit
+def sum_of_squares(arena: np.ndarray, row: int, low: int, high: int) -> float:
+    """Sum of ``arena[row, low:high]`` squared; float32 is added up in blocks, the blocks in float64."""
+    zero = arena.dtype.type(0)
+    total = 0.0
+    for start in range(low, high, BLOCK):
+        part = zero
+        for i in range(np.uint64(start), np.uint64(min(start + BLOCK, high))):
+            part = add(part, arena[row, i] * arena[row, i])
+        total = total + part
+    return total

@@ -2,7 +2,8 @@
 
 import math
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -14,30 +15,59 @@ from optlab.optim.arena import Arena, check
 from optlab.optim.rules import as_settings
 from optlab.optim.settings import Settings, number
 from optlab_kernels.fuse import G, fuse
-from optlab_kernels.reductions import all_finite
+from optlab_kernels.reductions import all_finite, sum_of_squares
 from optlab_kernels.rule import GRADIENT_NORM, HIGH, HYPER, LOW, PARAMETER_NORM, SCALE, UPDATE_NORM, T
 
 Policy = Literal["propagate", "raise", "skip"]
 POLICIES = ("propagate", "raise", "skip")
+NORMS = {"gradient": GRADIENT_NORM, "update": UPDATE_NORM, "parameter": PARAMETER_NORM}
+
+
+@dataclass(eq=False)
+class Group:
+    """Tensors that share settings: a range of columns of the arena, driven by a control of its own."""
+
+    params: list[Tensor]
+    settings: Settings
+    control: np.ndarray
+    dtype: np.dtype
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step; writable, so that any schedule can drive it."""
+        return float(self.control[HYPER])
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        value = number(self.settings, "lr", value)
+        with np.errstate(over="ignore"):
+            held = float(self.dtype.type(value))
+        if not 0.0 <= held < math.inf:
+            raise ConfigError(f"lr must be in [0, inf) and finite in {self.dtype}, got {value!r}")
+        self.control[HYPER] = value
 
 
 class Optimizer:
-    """Steps a list of tensors in place, all of them in one compiled call.
+    """Steps a list of tensors in place: one compiled call, or one per group of parameters.
 
     After construction each ``p.data`` and ``p.grad`` is a view of one flat array: ``p.grad[...] = g`` is legal,
     `zero_grad` fills it with zeros, it is never None.
 
     Args:
-        params: tensors of one dtype, float32 or float64.
+        params: tensors of one dtype, float32 or float64; or groups, ``{"params": [...], "weight_decay": 0.0}``, whose
+            other entries replace those of the rule (see `Module.parameter_groups`).
         rule: settings such as ``ol.Adam(lr=1e-3)``, or a name.
         maximize: step up the gradient.
         nonfinite: what a NaN or infinite gradient does. ``"propagate"``: IEEE arithmetic; ``"raise"``: an error that
             names the tensor, nothing changed; ``"skip"``: no step, counted in ``skipped``. The last two read the
             gradient once before touching anything.
+        clip_norm: g <- g min(1, clip_norm / |g|), |g| the norm over all groups (Pascanu et al. 2013, algorithm 1).
+        clip_value: g <- min(max(g, -clip_value), clip_value), before the norm is taken.
         norms: leave the norms of gradient, update and parameters of each step in ``self.norms``.
 
     Raises:
-        ConfigError: see `Arena`; an unknown policy; settings that float32 can't hold.
+        ConfigError: see `Arena`; an unknown policy; settings that float32 can't hold; groups whose options need
+            different slots.
 
     >>> import numpy as np, optlab as ol
     >>> w = ol.Tensor(np.array([1.0, -1.0]), requires_grad=True)
@@ -49,22 +79,29 @@ class Optimizer:
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Tensor | Iterable[Tensor] | Iterable[Mapping[str, Any]],
         rule: Settings | type[Settings] | str,
         *,
         maximize: bool = False,
         nonfinite: Policy = "propagate",
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
         norms: bool = False,
     ) -> None:
         if nonfinite not in POLICIES:
             raise unknown("policy for non-finite gradients", nonfinite, POLICIES)
         self.settings = as_settings(rule)
         self.nonfinite = nonfinite
+        self.clip_norm, self.clip_value = _limit("clip_norm", clip_norm), _limit("clip_value", clip_value)
         self.skipped = 0
-        variant = self.settings.variant
-        tensors = [params] if isinstance(params, Tensor) else list(params)
+        listed = _listed(params, self.settings)
+        tensors = [tensor for group, _ in listed for tensor in group]
         check(tensors)
-        self._held_by(tensors[0].dtype)  # before packing: a refusal leaves an older optimizer at work
+        variant = listed[0][1].variant
+        for _, settings in listed:  # before packing: a refusal leaves an older optimizer at work
+            if settings.variant is not variant:
+                raise ConfigError(f"all groups must need the same slots; {settings!r} needs others")
+            _held_by(tensors[0].dtype, settings)
         self.arena = Arena(tensors, variant.slots)
         for tensor in self.arena.tensors:
             previous = tensor._owner() if tensor._owner is not None else None
@@ -72,23 +109,24 @@ class Optimizer:
                 previous._released = True
             tensor._owner = weakref.ref(self)
         self._released = False
+        self._versions = [tensor._version for tensor in tensors]
         self._array = self.arena.array
-        self._control = self.settings.control(0, self.arena.size)
-        self._control[SCALE] = -1.0 if maximize else 1.0
+        self._sign = -1.0 if maximize else 1.0
         self._with_norms = norms
         self._step = fuse(variant, norms)
-        for i, slot in enumerate(variant.slots):
-            self._array[2 + i] = variant.start(slot, self.settings.hyper)
-
-    def _held_by(self, dtype: np.dtype[Any]) -> None:
-        """float32 turns 1e300 into inf and 1e-60 into 0: the step would then be 0/0 far from the mistake."""
-        for name, value in self.settings.hyper._asdict().items():
-            with np.errstate(over="ignore"):
-                held = float(dtype.type(value))
-            if not np.isfinite(held) or (held == 0.0 and float(value) != 0.0 and name == "eps"):
-                raise ConfigError(
-                    f"{name}={value!r} becomes {held} in {dtype}; use float64 parameters or another value"
-                )
+        self._controls = np.empty((len(listed), len(self.settings.control())))
+        self.groups: list[Group] = []
+        low = 0
+        for control, (group, settings) in zip(self._controls, listed, strict=True):
+            high = low + sum(tensor.size for tensor in group)
+            control[:] = settings.control(low, high)
+            control[SCALE] = self._sign
+            for i, slot in enumerate(variant.slots):
+                self._array[2 + i, low:high] = variant.start(slot, settings.hyper)
+            self.groups.append(Group(group, settings, control, self._array.dtype))
+            low = high
+        # as a list: indexing rows of an array would make a new view in every step
+        self._rows = list(self._controls)
 
     @property
     def params(self) -> list[Tensor]:
@@ -98,29 +136,24 @@ class Optimizer:
     @property
     def t(self) -> int:
         """How many steps were taken."""
-        return int(self._control[T])
+        return int(self._controls[0, T])
 
     @property
     def lr(self) -> float:
-        """The learning rate of the next step; writable, so that any schedule can drive it."""
-        return float(self._control[HYPER])
+        """The learning rate of the next step, of the first group; writing it sets that of every group."""
+        return self.groups[0].lr
 
     @lr.setter
     def lr(self, value: float) -> None:
-        value = number(self.settings, "lr", value)
-        with np.errstate(over="ignore"):
-            held = float(self._array.dtype.type(value))
-        if not 0.0 <= held < math.inf:
-            raise ConfigError(f"lr must be in [0, inf) and finite in {self._array.dtype}, got {value!r}")
-        self._control[HYPER] = value
+        for group in self.groups:
+            group.lr = value
 
     @property
     def norms(self) -> dict[str, float]:
-        """Euclidean norms of the last step: ``gradient``, ``update``, ``parameter`` (after it)."""
+        """Euclidean norms of the last step: ``gradient`` (before clip_norm), ``update``, ``parameter`` (after it)."""
         if not self._with_norms:
             raise ConfigError("norms are not recorded; make the optimizer with norms=True")
-        at = {"gradient": GRADIENT_NORM, "update": UPDATE_NORM, "parameter": PARAMETER_NORM}
-        return {name: float(self._control[i]) for name, i in at.items()}
+        return {name: float(np.linalg.norm(self._controls[:, at])) for name, at in NORMS.items()}
 
     def zero_grad(self) -> None:
         """Fill every gradient with zeros."""
@@ -140,10 +173,19 @@ class Optimizer:
                 raise NonFiniteError(self._complaint())
             self.skipped += 1
             return
+        if self.clip_value is not None:
+            gradient = self._array[G]
+            np.clip(gradient, -self.clip_value, self.clip_value, out=gradient)
+        if self.clip_norm is not None:
+            norm = math.sqrt(sum_of_squares(self._array, G, 0, self.arena.size))
+            self._controls[:, SCALE] = self._sign * (1.0 if norm <= self.clip_norm else self.clip_norm / norm)
         try:
-            self._step(self._array, self._control)
+            for control in self._rows:
+                self._step(self._array, control)
         except COMPILE_ERRORS as error:
             raise compile_error(self.settings.name, error, A_RULE) from error
+        for version in self._versions:  # a graph made before the step can no longer be walked back
+            version[0] += 1
 
     def _complaint(self) -> str:
         column = int(np.flatnonzero(~np.isfinite(self._array[G, : self.arena.size]))[0])
@@ -162,34 +204,73 @@ class Optimizer:
     def state_dict(self) -> dict[str, Any]:
         """A copy of everything a resumed run needs besides the parameters; continues bit for bit."""
         return {
-            "settings": {"rule": self.settings.name, **self.settings.to_dict()},
-            "control": self._control.copy(),
+            "rule": self.settings.name,
+            "settings": [group.settings.to_dict() for group in self.groups],
+            "controls": self._controls.copy(),
             "slots": {s: self._array[2 + i, : self.arena.size].copy() for i, s in enumerate(self.arena.slots)},
             "skipped": self.skipped,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a `state_dict` of an optimizer with the same rule over as many parameters.
+        """Continue from a `state_dict` of an optimizer with the same rule over as many parameters, grouped alike.
 
         Raises:
-            ConfigError: another rule, other slots or another number of parameters; nothing is changed then.
+            ConfigError: another rule, other slots, another number of parameters; nothing is changed then.
         """
-        saved = dict(state["settings"])
-        rule = saved.pop("rule")
-        if rule != self.settings.name:
-            raise ConfigError(f"the state is of the rule {rule!r}, this optimizer runs {self.settings.name!r}")
-        settings = type(self.settings)(**saved)
+        if state["rule"] != self.settings.name:
+            raise ConfigError(f"the state is of the rule {state['rule']!r}, this optimizer runs {self.settings.name!r}")
+        settings = [type(self.settings)(**options) for options in state["settings"]]
         slots = {k: np.asarray(v, self._array.dtype) for k, v in state["slots"].items()}
         want = dict.fromkeys(self.arena.slots, (self.arena.size,))
-        control = np.array(state["control"], dtype=np.float64)
-        fits = control.shape == self._control.shape and (control[[LOW, HIGH]] == self._control[[LOW, HIGH]]).all()
-        if {k: v.shape for k, v in slots.items()} != want or not fits:
+        controls = np.array(state["controls"], dtype=np.float64)
+        ends = [LOW, HIGH]
+        fits = controls.shape == self._controls.shape and (controls[:, ends] == self._controls[:, ends]).all()
+        if {k: v.shape for k, v in slots.items()} != want or not fits or len(settings) != len(self.groups):
             raise ConfigError(f"the state's slots { ({k: v.shape for k, v in slots.items()}) } do not fit {want}")
         self.skipped = int(state["skipped"])
-        self.settings = settings
-        self._control[:] = control
+        self._controls[:] = controls
+        self.groups = [
+            Group(old.params, new, old.control, old.dtype) for old, new in zip(self.groups, settings, strict=True)
+        ]
         for i, name in enumerate(self.arena.slots):
             self._array[2 + i, : self.arena.size] = slots[name]
 
     def __repr__(self) -> str:
-        return f"Optimizer({self.settings!r}, {len(self.params)} tensors, {self.arena.size} numbers, t={self.t})"
+        groups = "" if len(self.groups) == 1 else f"{len(self.groups)} groups, "
+        return (
+            f"Optimizer({self.settings!r}, {groups}{len(self.params)} tensors, {self.arena.size} numbers, t={self.t})"
+        )
+
+
+def _listed(params: Any, settings: Settings) -> list[tuple[list[Tensor], Settings]]:
+    """Groups of tensors, each with its settings; a plain list of tensors is one group."""
+    entries: list[Any] = [params] if isinstance(params, Tensor | Mapping) else list(params)
+    if not any(isinstance(entry, Mapping) for entry in entries):
+        return [(entries, settings)]
+    groups = []
+    for entry in entries:
+        if not isinstance(entry, Mapping) or "params" not in entry:
+            raise ConfigError("a group of parameters reads {'params': [...], 'weight_decay': 0.0}, for each of them")
+        members = [entry["params"]] if isinstance(entry["params"], Tensor) else list(entry["params"])
+        if not members:
+            raise ConfigError("a group of parameters needs at least one tensor, got none")
+        try:
+            groups.append((members, settings.replace(**{k: v for k, v in entry.items() if k != "params"})))
+        except TypeError as error:
+            raise ConfigError(str(error)) from None
+    return groups
+
+
+def _limit(name: str, value: float | None) -> float | None:
+    if value is not None and not (isinstance(value, int | float | np.floating) and 0.0 < value < math.inf):
+        raise ConfigError(f"{name} must be a number above 0, or None, got {value!r}")
+    return None if value is None else float(value)
+
+
+def _held_by(dtype: np.dtype, settings: Settings) -> None:
+    """float32 turns 1e300 into inf and 1e-60 into 0: the step would then be 0/0 far from the mistake."""
+    for name, value in settings.hyper._asdict().items():
+        with np.errstate(over="ignore"):
+            held = float(dtype.type(value))
+        if not np.isfinite(held) or (held == 0.0 and float(value) != 0.0 and name == "eps"):
+            raise ConfigError(f"{name}={value!r} becomes {held} in {dtype}; use float64 parameters or another value")
