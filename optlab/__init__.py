@@ -4,6 +4,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from optlab import autograd as autograd
+    from optlab import nn as nn
+    from optlab.autograd.modes import no_grad as no_grad
     from optlab.autograd.tensor import Tensor as Tensor
     from optlab.descent.basin import Basin as Basin
     from optlab.descent.basin import basin as basin
@@ -45,6 +48,9 @@ _HOME = {
     "Optimizer": "optlab.optim.optimizer",
     "Settings": "optlab.optim.settings",
     "Tensor": "optlab.autograd.tensor",
+    "autograd": "optlab.autograd",
+    "nn": "optlab.nn",
+    "no_grad": "optlab.autograd.modes",
 }
 __all__ = sorted([*_HOME, "__version__"])
 
@@ -52,7 +58,8 @@ __all__ = sorted([*_HOME, "__version__"])
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'optlab' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
+    home = importlib.import_module(_HOME[name])
+    value = home if home.__name__ == f"optlab.{name}" else getattr(home, name)
     globals()[name] = value
     return value
 

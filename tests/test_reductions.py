@@ -5,7 +5,7 @@ import pytest
 from conftest import SHRINK
 
 from optlab_kernels.jit import jit
-from optlab_kernels.reductions import add, all_finite
+from optlab_kernels.reductions import add, all_finite, sum_of_squares
 
 BOTH = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -57,3 +57,16 @@ def test_a_reordered_sum_is_within_the_bound_of_any_order(dtype):
     assert total(x) == total(x)
     x[17] = np.nan
     assert np.isnan(total(x))
+
+
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 4095, 4096, 4097, 20_000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sum_of_squares(n, dtype):
+    arena = np.random.default_rng(n).standard_normal((3, n + 7)).astype(dtype)
+    want = float((arena[1, 3 : n + 3].astype(np.float64) ** 2).sum())
+    # in float32 each lane adds at most 64 squares, each rounded to 2^-24, in one block
+    rtol = 64 * 2.0**-24 if dtype is np.float32 else 1e-13
+    np.testing.assert_allclose(sum_of_squares(arena, 1, 3, n + 3), want, rtol=rtol)
+    if n:
+        arena[1, 3 + n // 2] = np.nan
+        assert np.isnan(sum_of_squares(arena, 1, 3, n + 3))

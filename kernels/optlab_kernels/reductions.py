@@ -14,6 +14,7 @@ from numba.extending import intrinsic, overload
 from optlab_kernels.jit import jit
 
 BLOCK = 4096  # float32 partial sums are added up in float64 this often
+LANES = 64
 
 
 @intrinsic
@@ -48,12 +49,24 @@ def all_finite(arena: np.ndarray, row: int, low: int, high: int) -> bool:
 
 @jit
 def sum_of_squares(arena: np.ndarray, row: int, low: int, high: int) -> float:
-    """Sum of ``arena[row, low:high]`` squared; float32 is added up in blocks, the blocks in float64."""
-    zero = arena.dtype.type(0)
+    """Sum of ``arena[row, low:high]`` squared, in one order everywhere: clipping multiplies every gradient by it.
+
+    LANES partial sums, element k of each run of LANES to the k-th, then blocks of them added up in float64. Left to the
+    compiler, the order would differ between this function called from Python and inlined into another one.
+    """
+    lanes = np.empty(LANES, arena.dtype)
     total = 0.0
     for start in range(low, high, BLOCK):
-        part = zero
-        for i in range(np.uint64(start), np.uint64(min(start + BLOCK, high))):
-            part = add(part, arena[row, i] * arena[row, i])
-        total = total + part
+        stop = min(start + BLOCK, high)
+        for k in range(LANES):
+            lanes[k] = 0
+        whole = (stop - start) // LANES
+        for i in range(np.uint64(whole)):
+            at = np.uint64(start) + i * np.uint64(LANES)
+            for k in range(np.uint64(LANES)):
+                lanes[k] = lanes[k] + arena[row, at + k] * arena[row, at + k]
+        for k in range(start + whole * LANES, stop):
+            lanes[k - start - whole * LANES] += arena[row, k] * arena[row, k]
+        for k in range(LANES):
+            total += float(lanes[k])
     return total
