@@ -1,13 +1,23 @@
 """The loops over a batch against torch: forwards and backwards, both precisions, hostile inputs."""
 
+import numba
 import numpy as np
 import pytest
 
 from optlab_kernels import layers
 from optlab_kernels.dropout import dropout_mask, mix
+from optlab_kernels.exponential import exp
+from optlab_kernels.jit import jit
 
 torch = pytest.importorskip("torch", reason="the layers' oracle is torch")
 F = torch.nn.functional
+
+
+@jit
+def fill_exp(x, y):
+    for i in range(np.uint64(x.size)):
+        y[i] = exp(x[i])
+
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 CLOSE = {np.float64: {"rtol": 1e-12, "atol": 1e-12}, np.float32: {"rtol": 2e-5, "atol": 2e-6}}
@@ -107,6 +117,30 @@ def test_bias_and_its_gradient():
     db = np.full(5, np.nan)
     layers.sum_rows(dz, db)
     np.testing.assert_array_equal(db, np.add.reduce(dz, axis=0))  # row after row, as NumPy does along the first axis
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="two million interpreted calls take half a minute")
+def test_exp_in_float32_is_within_its_bound():
+    x = np.linspace(-90, 89, 2_000_003).astype(np.float32)
+    y = np.empty_like(x)
+    fill_exp(x, y)
+    want = np.exp(x.astype(np.float64))
+    normal = (want > 1.2e-38) & (want < 3.4e38)
+    units = np.abs(y[normal] - want[normal]) / np.spacing(want[normal].astype(np.float32))
+    assert units.max() < 1.2
+    assert (y[want <= 1.1e-38] == 0).all()
+    assert np.isinf(y[want >= 3.41e38]).all()
+
+
+def test_exp_of_the_unusual():
+    special = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, -1e30], np.float32)
+    y = np.empty_like(special)
+    with np.errstate(all="ignore"):
+        fill_exp(special, y)
+    np.testing.assert_array_equal(y, np.array([np.nan, np.inf, 0.0, 1.0, 1.0, 0.0], np.float32))
+    wide = np.empty(2)
+    fill_exp(np.array([1.0, -700.0]), wide)
+    np.testing.assert_allclose(wide, np.exp([1.0, -700.0]), rtol=1e-15)
 
 
 def test_splitmix_is_the_published_one():

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from optlab_kernels.exponential import exp
 from optlab_kernels.jit import jit, pointwise
 
 RELU, LEAKY_RELU, TANH, SIGMOID, GELU = range(5)
@@ -18,10 +19,10 @@ ROOT_TWO_PI = math.sqrt(2.0 * math.pi)
 
 
 @pointwise
-def sigmoid(z: Any) -> float:
-    """1 / (1 + exp(-z)), by exp(-|z|) so that nothing overflows."""
-    e = math.exp(-abs(z))
-    return 1.0 / (1.0 + e) if z >= 0.0 else e / (1.0 + e)
+def sigmoid(z: Any, one: Any) -> Any:
+    """1 / (1 + exp(-z)), by exp(-|z|) so that nothing overflows; ``one`` is 1 in the precision of z."""
+    e = exp(-abs(z))
+    return (one if z >= 0 else e) / (one + e)
 
 
 @pointwise
@@ -55,7 +56,7 @@ def activate(kind: int, slope: float, z: np.ndarray, h: np.ndarray) -> None:
 
     ReLU: Nair & Hinton 2010; leaky: Maas et al. 2013; GELU: Hendrycks & Gimpel 2016, eq. 2 (exact, by erf).
     """
-    zero, tilt = z.dtype.type(0), z.dtype.type(slope)
+    zero, one, tilt = z.dtype.type(0), z.dtype.type(1), z.dtype.type(slope)
     for i in range(np.uint64(z.shape[0])):
         if kind == RELU:
             for j in range(np.uint64(z.shape[1])):
@@ -68,7 +69,7 @@ def activate(kind: int, slope: float, z: np.ndarray, h: np.ndarray) -> None:
                 h[i, j] = math.tanh(z[i, j])
         elif kind == SIGMOID:
             for j in range(np.uint64(z.shape[1])):
-                h[i, j] = sigmoid(z[i, j])
+                h[i, j] = sigmoid(z[i, j], one)
         else:
             for j in range(np.uint64(z.shape[1])):
                 h[i, j] = z[i, j] * bell(z[i, j])
@@ -112,18 +113,17 @@ def softmax_cross_entropy(z: np.ndarray, labels: np.ndarray, smoothing: float, d
         top = z[i, 0]
         for j in range(classes):
             top = max(top, z[i, j])
-        height, mean = z[i, labels[i]] - top, kind(0)
-        weight = kind(0)
-        for j in range(classes):
-            mean = mean + (z[i, j] - top)
-            e = math.exp(z[i, j] - top)
-            weight = weight + kind(e)
-            dz[i, j] = e
-        total += math.log(weight) - float(hit) * float(height)
+        height, weight = z[i, labels[i]] - top, kind(0)
         if smoothing > 0.0:
-            total -= float(rest) * float(mean)
-        inverse = kind(1) / weight
+            for j in range(classes):
+                total -= float(rest) * float(z[i, j] - top)
+        for j in range(np.uint64(classes)):
+            dz[i, j] = exp(z[i, j] - top)
         for j in range(classes):
+            weight = weight + dz[i, j]
+        total += math.log(weight) - float(hit) * float(height)
+        inverse = kind(1) / weight
+        for j in range(np.uint64(classes)):
             dz[i, j] = share * (dz[i, j] * inverse - rest)
         dz[i, labels[i]] = dz[i, labels[i]] - share * hit
     return float(total / n)
