@@ -15,6 +15,7 @@ import optlab
 from optlab.optim.rules import RULES
 from optlab_kernels.cache import CacheWarning
 from optlab_kernels.fuse import fuse
+from optlab_kernels.gemm import choice
 from optlab_kernels.reference import on_arrays
 
 PACKAGES = ("numpy", "numba", "llvmlite", "scipy", "matplotlib", "pillow", "click", "rich")
@@ -31,6 +32,7 @@ def examine() -> dict[str, dict[str, Any]]:
         "peers": {name: _version(name) for name in PEERS},
         "processor": _processor(),
         "blas": _blas(),
+        "gemm": _gemm(),
         "environment": {k: v for k, v in sorted(os.environ.items()) if k.startswith(VARIABLES)} or {"-": "nothing set"},
         "cache": _cache(),
         "checks": _checks(),
@@ -86,6 +88,15 @@ def _blas() -> dict[str, Any]:
         for p in threadpool_info()
     }
     return pools or {"-": "none loaded"}
+
+
+def _gemm() -> dict[str, str]:
+    """Which matrix product is used, and why."""
+    try:
+        found = {dtype: choice(dtype) for dtype in ("float32", "float64")}
+    except ValueError as error:
+        return {"choice": f"FAILED: {error}"}
+    return {dtype: f"{c.way} ({c.form}): {c.reason}" for dtype, c in found.items()}
 
 
 def _cache() -> dict[str, Any]:

@@ -38,8 +38,9 @@ class Unknown(Exception):
 
 _warned: set[str] = set()
 counts = {"loaded": 0, "compiled": 0}  # functions of this process: from disk, and afresh
-# Functions that are compiled differently from one process to the next, each with what tells how: asked at first use.
-choices: dict[FunctionType, Callable[[], str]] = {}
+# Functions that are compiled differently from one process to the next, each with what tells how from a
+# caller's signature: asked at the caller's first use.
+choices: dict[Callable[..., Any], Callable[[str], str]] = {}
 
 
 def warn_once(kind: str, message: str) -> None:
@@ -92,6 +93,8 @@ def _digest_function(fn: FunctionType, seen: set[int]) -> str:
     if id(fn) in seen:  # recursion
         return fn.__qualname__
     seen.add(id(fn))
+    if fn in choices:  # compiled from its overload, which `machinery` covers
+        return fn.__qualname__
     if not Path(fn.__code__.co_filename).is_file():
         raise Unknown(f"{fn.__name__}, which has no source file")
     parts = [fn.__module__, fn.__qualname__, digest(fn.__defaults__, seen)]
@@ -174,7 +177,7 @@ class DigestCache(FunctionCache):  # type: ignore[misc]
 
     def _index_key(self, sig: object, codegen: Any) -> tuple[object, ...]:
         versions = numba.__version__, np.__version__, sys.version_info[:3]
-        chosen = tuple(choice() for choice in self._choices)
+        chosen = tuple(choice(str(sig)) for choice in self._choices)
         return self._digest, chosen, machinery(), str(sig), codegen.magic_tuple(), versions
 
 

@@ -6,11 +6,11 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from optlab.bench import descents, kernels
+from optlab.bench import descents, gemm, kernels, training
 from optlab.descent.table import Table
 from optlab.health import machine, threads
 
-TABLES: dict[str, ModuleType] = {"kernels": kernels, "descents": descents}
+TABLES: dict[str, ModuleType] = {"kernels": kernels, "descents": descents, "gemm": gemm, "training": training}
 
 
 def _aligned(rows: list[dict[str, Any]]) -> Table:

@@ -13,7 +13,7 @@ ONE_THREAD = {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
     "JAX_PLATFORMS": "cpu",
 }
-ALL = ("kernels", "descents")
+ALL = ("kernels", "descents", "gemm", "training")
 
 
 @click.command()
@@ -22,7 +22,7 @@ ALL = ("kernels", "descents")
 @click.option("--rounds", type=click.IntRange(min=1), default=11, show_default=True, help="Interleaved rounds.")
 @json_option
 def bench(what: str | None, peers: bool, rounds: int, as_json: bool) -> int:
-    """Measure update kernels or 2-D descents, or both: ratios to peers and to the memory's ceiling in the same run.
+    """Measure update kernels, 2-D descents, matrix products, or all: ratios to peers and ceilings in the same run.
 
     The kernels take about a minute, five with --peers.
     """

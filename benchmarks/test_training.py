@@ -1,0 +1,27 @@
+"""Epochs of small networks: the compiled machine, the tape and every peer; the table of `optlab bench training`."""
+
+import pytest
+
+from optlab.bench import training
+
+EVERY_CASE = pytest.mark.parametrize(("widths", "batch", "steps"), training.CASES)
+LIBRARIES = ("machine", "tape", "torch fused", "jax scan", "scikit-learn")
+
+
+@EVERY_CASE
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_epoch(benchmark, library, widths, batch, steps):
+    racing = training.contestants(widths, batch, steps, peers=True)
+    if library not in racing:
+        pytest.skip(f"{library} is not installed")
+    epoch = racing[library]
+    losses = epoch()  # compile outside the clock
+    benchmark.extra_info["first losses"] = None if losses is None else losses[:3].tolist()
+    benchmark(epoch)
+
+
+@EVERY_CASE
+def test_ratios(benchmark, widths, batch, steps):
+    row = benchmark.pedantic(training.measure, (widths, batch, steps), {"rounds": 5}, rounds=1, iterations=1)
+    benchmark.extra_info.update(row, goals=training.verdicts([row]))
+    assert not row["differs"], f"{row['differs']} did other work"
