@@ -86,6 +86,7 @@ def execute(
     n, inputs = order.size, x.shape[1]
     steps = (n + batch - 1) // batch
     params, grads = arena[P], arena[G]
+    chosen, wanted = np.empty(batch, np.int64), np.empty((batch, targets.shape[1]), work.dtype)
     zero = work.dtype.type(0)
     size = int(controls[controls.shape[0] - 1, HIGH])  # the row is longer, up to a whole cache line
     for s in range(steps):
@@ -130,16 +131,16 @@ def execute(
                 for i in range(np.uint64(m * d)):
                     work[np.uint64(c) + i] = work[np.uint64(a) + i] * work[np.uint64(b) + i]
             elif op == CROSS_ENTROPY:
-                chosen = labels[order[first : first + m]]
+                for i in range(m):
+                    chosen[i] = labels[order[first + i]]
                 z = work[a : a + m * c].reshape(m, c)
-                loss += softmax_cross_entropy(z, chosen, constants[r, 0], work[b : b + m * c].reshape(m, c))
+                loss += softmax_cross_entropy(z, chosen[:m], constants[r, 0], work[b : b + m * c].reshape(m, c))
             elif op == SQUARED_ERROR:
                 y, dy = work[a : a + m * c].reshape(m, c), work[b : b + m * c].reshape(m, c)
-                wanted = np.empty_like(y)
                 for i in range(m):
                     for j in range(c):
                         wanted[i, j] = targets[order[first + i], j]
-                loss += squared_error(y, wanted, dy)
+                loss += squared_error(y, wanted[:m], dy)
             elif op == TO_WEIGHT:
                 dz = work[b : b + m * f].reshape(m, f)
                 tn(work[a : a + m * e].reshape(m, e), dz, grads[c : c + e * f].reshape(e, f))

@@ -148,7 +148,7 @@ def scikit_learn(widths: list[int], batch: int, x: np.ndarray, y: np.ndarray) ->
     classes = np.arange(widths[-1])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.partial_fit(x[:batch], y[:batch], classes)
+        model.partial_fit(x[:batch], y[:batch], classes=classes)
     model.coefs_ = [layer.weight.data.copy() for layer in linears]
     model.intercepts_ = [np.zeros(layer.weight.shape[1], np.float32) for layer in linears]
     del model._optimizer  # made anew over these weights

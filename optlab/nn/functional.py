@@ -183,9 +183,8 @@ def as_labels(labels: Any, n: int, classes: int) -> np.ndarray:
         raise ConfigError(f"cross_entropy: {n} rows of logits need labels of shape ({n},), got {array.shape}")
     if array.dtype.kind not in "iu":
         raise ConfigError(f"labels are integers, class numbers from 0 to {classes - 1}, got dtype {array.dtype}")
-    wrong = np.flatnonzero((array < 0) | (array >= classes))
-    if wrong.size:
-        at = int(wrong[0])
+    if array.min() < 0 or array.max() >= classes:
+        at = int(np.flatnonzero((array < 0) | (array >= classes))[0])
         raise ConfigError(
             f"label {array[at]} of row {at} is out of range: there are {classes} classes, 0 to {classes - 1}"
         )

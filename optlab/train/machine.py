@@ -110,5 +110,7 @@ class Machine:
             if targets.shape != (n, self.plan.outputs):
                 raise ConfigError(f"y must have shape ({n}, {self.plan.outputs}), got {np.shape(y)}")
             return data, np.zeros(0, np.int64), np.ascontiguousarray(targets), rows
-        labels = np.array(as_labels(y, n, self.plan.outputs)) if n else np.zeros(0, np.int64)
+        labels = as_labels(y, n, self.plan.outputs) if n else np.zeros(0, np.int64)
+        if not labels.flags.c_contiguous or not labels.flags.writeable:
+            labels = np.array(labels)
         return data, labels, np.zeros((0, 0), self._dtype), rows
