@@ -247,7 +247,10 @@ def _signatures(dtype: np.dtype) -> tuple[Any, tuple[Any, ...]]:
 def machine(dtype: np.dtype) -> Machine:
     """`execute`, compiled for float32 or float64; every rule, depth, width and batch size runs on the same code."""
     if not numba.config.DISABLE_JIT:
-        execute.compile(_signatures(dtype)[1])  # type: ignore[attr-defined]
+        compiled: Any = execute
+        compiled.disable_compile(False)
+        compiled.compile(_signatures(dtype)[1])
+        compiled.disable_compile()  # else a call would compile once more, for the very step that it is given
     return execute
 
 
