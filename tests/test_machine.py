@@ -278,7 +278,7 @@ def test_memory_does_not_grow():
     machine.epoch(x, y)
     tracemalloc.start()
     try:
-        for _ in range(20):
+        for _ in range(2000):  # NumPy's free lists of small objects fill up to some 11 kB first
             machine.epoch(x, y)
         before, _ = tracemalloc.get_traced_memory()
         for _ in range(1000):
