@@ -18,13 +18,13 @@ ALL = ("kernels", "descents", "gemm", "training")
 
 @click.command()
 @click.argument("what", type=click.Choice(ALL), required=False)
-@click.option("--peers", is_flag=True, help="Also torch and optax/JAX, as far as they are installed.")
+@click.option("--peers", is_flag=True, help="Also torch, optax/JAX and scikit-learn, as far as they are installed.")
 @click.option("--rounds", type=click.IntRange(min=1), default=11, show_default=True, help="Interleaved rounds.")
 @json_option
 def bench(what: str | None, peers: bool, rounds: int, as_json: bool) -> int:
-    """Measure update kernels, 2-D descents, matrix products, or all: ratios to peers and ceilings in the same run.
+    """Measure update kernels, 2-D descents, matrix products, training, or all: ratios to peers in the same run.
 
-    The kernels take about a minute, five with --peers.
+    The kernels take about a minute, three with --peers; the others half a minute each.
     """
     if peers:
         _need_a_peer()
