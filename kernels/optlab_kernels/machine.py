@@ -29,6 +29,7 @@ from optlab_kernels.layers import (
 )
 from optlab_kernels.reductions import all_finite, sum_of_squares
 from optlab_kernels.rule import GRADIENT_NORM, HIGH, HYPER, PARAMETER_NORM, SCALE, UPDATE_NORM, Rule
+from optlab_kernels.views import matrix, vector
 
 # Operations: column 0 of a plan. The other columns are places and widths, in the order that `run` unpacks them. A place
 # is an index into the arena's rows (weights and biases) or into the work array (everything that depends on the batch).
@@ -101,23 +102,23 @@ def execute(
             op, a, b, c = plan[r, 0], plan[r, 1], plan[r, 2], plan[r, 3]
             d, e, f, g = plan[r, 4], plan[r, 5], plan[r, 6], plan[r, 7]
             if op == LINEAR:
-                z = work[d : d + m * f].reshape(m, f)
-                nn(work[a : a + m * e].reshape(m, e), params[b : b + e * f].reshape(e, f), z)
+                z = matrix(work, d, m, f)
+                nn(matrix(work, a, m, e), matrix(params, b, e, f), z)
                 if c != NONE:
-                    add_bias(z, params[c : c + f])
+                    add_bias(z, vector(params, c, f))
             elif op == ACTIVATE:
-                activate(d, constants[r, 0], work[a : a + m * c].reshape(m, c), work[b : b + m * c].reshape(m, c))
+                activate(d, constants[r, 0], matrix(work, a, m, c), matrix(work, b, m, c))
             elif op == NORMALISE:
-                mean, variance = work[d : d + f], work[d + f : d + 2 * f]
+                mean, variance = vector(work, d, f), vector(work, d + f, f)
                 batch_norm(
-                    work[a : a + m * f].reshape(m, f),
-                    params[b : b + f],
-                    params[c : c + f],
+                    matrix(work, a, m, f),
+                    vector(params, b, f),
+                    vector(params, c, f),
                     constants[r, 0],
                     mean,
                     variance,
-                    work[d + 2 * f : d + 3 * f],
-                    work[e : e + m * f].reshape(m, f),
+                    vector(work, d + 2 * f, f),
+                    matrix(work, e, m, f),
                 )
                 pace = work.dtype.type(constants[r, 1])
                 unbias = work.dtype.type(m / (m - 1.0))
@@ -126,51 +127,51 @@ def execute(
                     work[at] = work[at] + pace * (mean[j] - work[at])
                     work[at + f] = work[at + f] + pace * (variance[j] * unbias - work[at + f])
             elif op == DROP:
-                mask = work[b : b + m * d].reshape(m, d)
+                mask = matrix(work, b, m, d)
                 dropout_mask(mask, e, calls + s + 1, constants[r, 0])
                 for i in range(np.uint64(m * d)):
                     work[np.uint64(c) + i] = work[np.uint64(a) + i] * work[np.uint64(b) + i]
             elif op == CROSS_ENTROPY:
                 for i in range(m):
                     chosen[i] = labels[order[first + i]]
-                z = work[a : a + m * c].reshape(m, c)
-                loss += softmax_cross_entropy(z, chosen[:m], constants[r, 0], work[b : b + m * c].reshape(m, c))
+                z = matrix(work, a, m, c)
+                loss += softmax_cross_entropy(z, chosen[:m], constants[r, 0], matrix(work, b, m, c))
             elif op == SQUARED_ERROR:
-                y, dy = work[a : a + m * c].reshape(m, c), work[b : b + m * c].reshape(m, c)
+                y, dy = matrix(work, a, m, c), matrix(work, b, m, c)
                 for i in range(m):
                     for j in range(c):
                         wanted[i, j] = targets[order[first + i], j]
                 loss += squared_error(y, wanted[:m], dy)
             elif op == TO_WEIGHT:
-                dz = work[b : b + m * f].reshape(m, f)
-                tn(work[a : a + m * e].reshape(m, e), dz, grads[c : c + e * f].reshape(e, f))
+                dz = matrix(work, b, m, f)
+                tn(matrix(work, a, m, e), dz, matrix(grads, c, e, f))
                 if d != NONE:
-                    sum_rows(dz, grads[d : d + f])
+                    sum_rows(dz, vector(grads, d, f))
             elif op == TO_INPUT:
-                weight, turned = params[b : b + e * f].reshape(e, f), work[c : c + e * f].reshape(f, e)
+                weight, turned = matrix(params, b, e, f), matrix(work, c, f, e)
                 for i in range(e):
                     for j in range(f):
                         turned[j, i] = weight[i, j]
-                nn(work[a : a + m * f].reshape(m, f), turned, work[d : d + m * e].reshape(m, e))
+                nn(matrix(work, a, m, f), turned, matrix(work, d, m, e))
             elif op == ACTIVATE_BACK:
                 activate_back(
                     f,
                     constants[r, 0],
-                    work[a : a + m * e].reshape(m, e),
-                    work[b : b + m * e].reshape(m, e),
-                    work[c : c + m * e].reshape(m, e),
-                    work[d : d + m * e].reshape(m, e),
+                    matrix(work, a, m, e),
+                    matrix(work, b, m, e),
+                    matrix(work, c, m, e),
+                    matrix(work, d, m, e),
                 )
             elif op == NORMALISE_BACK:
                 batch_norm_back(
-                    work[a : a + m * g].reshape(m, g),
-                    params[b : b + g],
-                    work[d : d + g],
-                    work[d + 2 * g : d + 3 * g],
-                    work[e : e + m * g].reshape(m, g),
-                    work[f : f + m * g].reshape(m, g),
-                    grads[b : b + g],
-                    grads[c : c + g],
+                    matrix(work, a, m, g),
+                    vector(params, b, g),
+                    vector(work, d, g),
+                    vector(work, d + 2 * g, g),
+                    matrix(work, e, m, g),
+                    matrix(work, f, m, g),
+                    vector(grads, b, g),
+                    vector(grads, c, g),
                 )
             elif op == DROP_BACK:
                 for i in range(np.uint64(m * d)):
@@ -218,9 +219,9 @@ def execute(
 
 def _signatures(dtype: np.dtype) -> tuple[Any, tuple[Any, ...]]:
     real = numba.from_dtype(dtype)
-    table, vector = types.Array(real, 2, "C"), types.Array(types.float64, 1, "C")
+    table, numbers = types.Array(real, 2, "C"), types.Array(types.float64, 1, "C")
     whole = types.Array(types.int64, 1, "C")
-    step = types.void(table, vector)
+    step = types.void(table, numbers)
     rows = types.Array(types.float64, 2, "C")
     arguments = (
         types.FunctionType(step),
@@ -235,8 +236,8 @@ def _signatures(dtype: np.dtype) -> tuple[Any, tuple[Any, ...]]:
         whole,
         types.int64,
         types.int64,
-        vector,
-        vector,
+        numbers,
+        numbers,
         types.int64,
         rows,
     )
