@@ -154,7 +154,7 @@ def test_epsilon_hat_is_epsilon_times_the_root_of_the_correction():
     optimizer = ol.Optimizer([tensor], ol.Adam(0.01, eps=1e-4, eps_hat=True))
     at = HYPER + ol.Adam.rule.hyper._fields.index("eps")
     for t, g in enumerate(gradients, 1):
-        optimizer._control[at] = 1e-4 * np.sqrt(1 - 0.999**t)
+        optimizer._controls[0][at] = 1e-4 * np.sqrt(1 - 0.999**t)
         tensor.grad[...] = g
         optimizer.step()
         np.testing.assert_allclose(tensor.data, want[t], rtol=1e-12, atol=1e-15)
@@ -218,10 +218,10 @@ def test_a_very_late_step_is_finite_and_uncorrected(name, t):
     tensor = ol.Tensor(np.ones(3))
     optimizer = ol.Optimizer([tensor], settings)
     memory_at = HYPER + len(settings.hyper)
-    optimizer._control[0], optimizer._control[memory_at:] = t - 1, 0.0
+    optimizer._controls[0][0], optimizer._controls[0][memory_at:] = t - 1, 0.0
     tensor.grad[...] = 0.5
     want = optimizer._array.copy()
-    contracts.on_arrays(settings.variant, want, optimizer._control.copy())
+    contracts.on_arrays(settings.variant, want, optimizer._controls[0].copy())
     optimizer.step()
     assert optimizer.t == t
     assert np.isfinite(optimizer._array).all()
