@@ -267,6 +267,15 @@ def test_a_newer_optimizer_takes_the_parameters():
         machine.epoch(*data(7, 5, "float32"))
 
 
+def test_a_graph_from_before_an_epoch_is_refused():
+    model, _, machine = bound()
+    x, y = data(7, 5, "float32")
+    loss = nn.cross_entropy(model(x), y)
+    machine.epoch(x, y)
+    with pytest.raises(ol.ConfigError, match="changed in place"):
+        loss.backward()
+
+
 # --- resources --------------------------------------------------------------------------------------------------------
 
 

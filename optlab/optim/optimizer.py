@@ -184,7 +184,11 @@ class Optimizer:
                 self._step(self._array, control)
         except COMPILE_ERRORS as error:
             raise compile_error(self.settings.name, error, A_RULE) from error
-        for version in self._versions:  # a graph made before the step can no longer be walked back
+        self._changed()
+
+    def _changed(self) -> None:
+        """A graph made before a step can no longer be walked back: its tensors say so."""
+        for version in self._versions:
             version[0] += 1
 
     def _complaint(self) -> str:

@@ -79,6 +79,7 @@ class Machine:
                 self._work, data, labels, targets, rows, self.batch_size, calls, schedule, self._limits, self._policy,
                 log,
             )  # fmt: skip
+        self.optimizer._changed()
         for layer, at in self.plan.norms:
             width = layer.gamma.size
             layer.running_mean[:], layer.running_variance[:] = self._work[at : at + 2 * width].reshape(2, width)
