@@ -267,6 +267,24 @@ def test_a_newer_optimizer_takes_the_parameters():
         machine.epoch(*data(7, 5, "float32"))
 
 
+@pytest.mark.parametrize(("rows", "batch"), [(17, 16), (3, 1), (1, 16)])
+def test_a_batch_of_one_has_no_variance_here_either(rows, batch):
+    model = nn.MLP([7, 9, 5], batch_norm=True)
+    machine = Machine(model, ol.Optimizer(model.parameters(), "sgd"), batch_size=batch)
+    before = model.state_dict()
+    with pytest.raises(ol.ConfigError, match="has no variance"):
+        machine.epoch(*data(7, 5, "float32"), range(rows))
+    for name, value in before.items():
+        np.testing.assert_array_equal(model.state_dict()[name], value)
+
+
+def test_impossible_settings_are_refused():
+    model, optimizer, _ = bound()
+    for wrong in ({"label_smoothing": 1.5}, {"l1": -1.0}, {"l2": float("nan")}):
+        with pytest.raises(ol.ConfigError, match="label_smoothing must be"):
+            Machine(model, optimizer, **wrong)
+
+
 def test_a_graph_from_before_an_epoch_is_refused():
     model, _, machine = bound()
     x, y = data(7, 5, "float32")

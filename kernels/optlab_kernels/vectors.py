@@ -56,7 +56,7 @@ def tile(
     form: str, like: Any, kind: str, a: int, da: int, b: int, db: int, c: int, dc: int, k: int, left: tuple[int, ...]
 ) -> None:
     """Write one tile of A B to C, or add it; ``kind`` and ``left``: see `_tile_intrinsic`. Only compiled code can."""
-    raise NotImplementedError
+    raise TypeError("a register tile is LLVM code: only compiled functions can run it")
 
 
 @overload(tile, prefer_literal=True)
@@ -69,7 +69,7 @@ def _tile(form, like, kind, a, da, b, db, c, dc, k, left):
 
 def pack(form: str, like: Any, a: int, da: int, to: Any, k: int) -> None:
     """Copy a tile's rows of A, ``k`` long and ``da`` bytes apart, to columns without gaps. Only compiled code can."""
-    raise NotImplementedError
+    raise TypeError("a register tile is LLVM code: only compiled functions can run it")
 
 
 @overload(pack, prefer_literal=True)

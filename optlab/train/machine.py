@@ -41,6 +41,10 @@ class Machine:
     ) -> None:
         if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
             raise ConfigError(f"batch_size is a whole number >= 1, got {batch_size!r}")
+        if not (0.0 <= label_smoothing <= 1.0 and 0.0 <= l1 < np.inf and 0.0 <= l2 < np.inf):
+            raise ConfigError(
+                f"label_smoothing must be in [0, 1], l1 and l2 finite and >= 0, got {label_smoothing!r}, {l1!r}, {l2!r}"
+            )
         self.model, self.optimizer, self.batch_size, self.loss = model, optimizer, int(batch_size), loss
         penalties = {"label_smoothing": label_smoothing, "l1": l1, "l2": l2}
         self.plan = trace(model, optimizer, self.batch_size, loss, **penalties)
@@ -67,6 +71,10 @@ class Machine:
         schedule = np.zeros(0) if rates is None else np.ascontiguousarray(rates, np.float64)
         if schedule.size not in (0, steps):
             raise ConfigError(f"an epoch of {steps} steps needs {steps} rates, got {schedule.size}")
+        if self.plan.norms and steps and (len(rows) - 1) % self.batch_size == 0:
+            raise ConfigError("the last batch would have one row, which has no variance; leave it out of the order")
+        if len({int(drop.calls) for drop in self.plan.drops}) > 1:
+            raise ConfigError("the dropout layers were called differently often; the machine counts for all of them")
         if self.optimizer._released:
             raise ConfigError("these parameters belong to a newer Optimizer; make a Machine with that one")
         for layer, at in self.plan.norms:
