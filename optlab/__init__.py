@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from optlab import autograd as autograd
+    from optlab import data as data
     from optlab import nn as nn
+    from optlab import schedules as schedules
     from optlab.autograd.modes import no_grad as no_grad
     from optlab.autograd.tensor import Tensor as Tensor
     from optlab.descent.basin import Basin as Basin
@@ -15,8 +17,11 @@ if TYPE_CHECKING:
     from optlab.descent.race import Race as Race
     from optlab.descent.race import race as race
     from optlab.errors import ConfigError as ConfigError
+    from optlab.errors import DataError as DataError
     from optlab.errors import NonFiniteError as NonFiniteError
     from optlab.errors import OptlabError as OptlabError
+    from optlab.errors import SealError as SealError
+    from optlab.errors import StorageError as StorageError
     from optlab.optim.optimizer import Optimizer as Optimizer
     from optlab.optim.rules import RULES as RULES
     from optlab.optim.rules import SGD as SGD
@@ -38,10 +43,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _RULES = ("SGD", "Momentum", "Adagrad", "Adadelta", "RMSProp", "Adam", "AdamW", "AMSGrad", "NAdam", "Adamax", "Lion")
+_ERRORS = ("ConfigError", "DataError", "NonFiniteError", "OptlabError", "SealError", "StorageError")
 _HOME = {
     **dict.fromkeys((*_RULES, "RULES", "register"), "optlab.optim.rules"),
     **dict.fromkeys(("SURFACES", "Surface"), "optlab.surfaces"),
-    **dict.fromkeys(("ConfigError", "NonFiniteError", "OptlabError"), "optlab.errors"),
+    **dict.fromkeys(_ERRORS, "optlab.errors"),
     **dict.fromkeys(("Race", "race"), "optlab.descent.race"),
     **dict.fromkeys(("Run", "descend"), "optlab.descent.descent"),
     **dict.fromkeys(("Basin", "basin"), "optlab.descent.basin"),
@@ -49,7 +55,9 @@ _HOME = {
     "Settings": "optlab.optim.settings",
     "Tensor": "optlab.autograd.tensor",
     "autograd": "optlab.autograd",
+    "data": "optlab.data",
     "nn": "optlab.nn",
+    "schedules": "optlab.schedules",
     "no_grad": "optlab.autograd.modes",
 }
 __all__ = sorted([*_HOME, "__version__"])

@@ -16,6 +16,18 @@ class NonFiniteError(OptlabError, ArithmeticError):
     """A gradient was NaN or infinite under the policy ``raise``; nothing was changed."""
 
 
+class DataError(OptlabError, ValueError):
+    """A data set or one of its files that can't be used: the message says what and where."""
+
+
+class StorageError(OptlabError, OSError):
+    """Something that was written and can't be read again, or can't be written."""
+
+
+class SealError(OptlabError, PermissionError):
+    """A second look at a sealed test set."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     """The error for a name that is not in a registry, with the nearest one suggested."""
     names = list(known)

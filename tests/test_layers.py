@@ -18,7 +18,7 @@ LAYERS = (
     {"optlab_kernels"},
     {"errors", "verdict"},
     {"compiling"},
-    {"autograd", "surfaces", "data"},
+    {"autograd", "surfaces", "data", "schedules"},
     {"optim", "nn"},
     {"descent", "train", "search"},
     {"optlab"},  # the facade: `import optlab as ol`

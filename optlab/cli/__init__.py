@@ -14,9 +14,11 @@ from optlab.cli.doctor import doctor
 from optlab.cli.gallery import gallery
 from optlab.cli.lists import rules, surfaces
 from optlab.cli.race import race
-from optlab.errors import OptlabError
+from optlab.errors import DataError, OptlabError, SealError
 
-DONE, BUG, USAGE, DISK, INTERRUPTED = 0, 1, 2, 5, 130
+DONE, BUG, USAGE, DATA, DISK, SEALED, INTERRUPTED = 0, 1, 2, 3, 5, 7, 130
+
+CODES: dict[type[Exception], int] = {DataError: DATA, SealError: SEALED, OSError: DISK}  # first match; else USAGE
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -79,7 +81,7 @@ def _code(arguments: list[str] | None) -> int:
         if debug:
             raise
         click.echo(f"optlab: {error}", err=True)
-        return DISK if isinstance(error, OSError) else USAGE
+        return next((code for kind, code in CODES.items() if isinstance(error, kind)), USAGE)
     except Exception as error:
         if debug:
             raise
