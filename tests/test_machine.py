@@ -18,6 +18,7 @@ from optlab import nn
 from optlab.nn import functional
 from optlab.train.machine import Machine
 from optlab.train.plan import Unplannable
+from optlab.train.tape import Tape
 
 ROOT = Path(__file__).parents[1]
 STEPS = 200 if SHRINK == 1 else 6
@@ -214,7 +215,7 @@ def test_a_mistake_changes_nothing(call, message):
 
 def test_a_gradient_that_is_not_finite_stops_under_raise_and_is_left_out_under_skip():
     x, y = data(7, 5, "float32")
-    x[20] = np.nan  # in the second batch
+    x[20] = 3e38  # overflows, in the second batch
     model, optimizer, machine = bound(nonfinite="raise")
     with pytest.raises(ol.NonFiniteError, match=r"step 1 of the epoch.*parameter 0"):
         machine.epoch(x, y)
@@ -225,6 +226,107 @@ def test_a_gradient_that_is_not_finite_stops_under_raise_and_is_left_out_under_s
     assert (optimizer.t, optimizer.skipped) == (3, 1)
     assert np.flatnonzero(np.isnan(losses)).tolist() == [1]
     assert all(np.isfinite(p.data).all() for p in model.parameters())
+
+
+@DTYPES
+@pytest.mark.parametrize(
+    ("options", "optimizer"),
+    [
+        ({"class_weights": [1.0, 0.0, 3.0, 0.5, 2.0]}, {}),
+        ({"class_weights": [1.0, 0.0, 3.0, 0.5, 2.0], "label_smoothing": 0.2}, {"clip_norm": 0.1}),
+        ({"scaler": (np.arange(7.0), np.linspace(0.1, 2.0, 7))}, {"norms": True}),
+        ({"l2": 1e-2, "loss": "mse"}, {"norms": True}),
+        ({"l1": 1e-3}, {"nonfinite": "skip", "norms": True}),
+    ],
+    ids=str,
+)
+def test_the_tape_engine_is_the_machine_in_slow_motion(options, optimizer, dtype):
+    x, y = data(7, 5, dtype)
+    if options.get("loss") == "mse":
+        y = np.random.default_rng(1).standard_normal((ROWS, 5)).astype(dtype)
+    records, models = [], []
+    for engine in (Machine, Tape):
+        model = nn.MLP([7, 9, 8, 5], batch_norm=True, dropout=0.2, dtype=dtype)
+        bound_to = ol.Optimizer(model.parameters(), ol.Adam(1e-2), **optimizer)
+        trainer = engine(model, bound_to, batch_size=BATCH, **options)
+        rates = np.linspace(0.01, 0.1, -(-ROWS // BATCH))
+        records.append([trainer.epoch(x, y, order, rates) for order in orders(5)])
+        models.append(model)
+    assert_equal(*models)
+    for machine, tape in zip(*records, strict=True):
+        assert list(machine) == list(tape)
+        # a penalty's value is summed in another order; its gradient is not a sum
+        close = {"l1", "l2"} & set(options) and 4 * np.finfo(dtype).eps
+        for key in machine:
+            np.testing.assert_allclose(machine[key].astype(dtype), tape[key].astype(dtype), rtol=close or 0)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_class_weights_are_torchs(smoothing):
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(3)
+    z, y, w = rng.standard_normal((40, 6)), rng.integers(0, 6, 40), np.array([0.0, 1.0, 2.5, 0.1, 1.0, 7.0])
+    ours = ol.Tensor(z.copy(), requires_grad=True)
+    loss = nn.cross_entropy(ours, y, label_smoothing=smoothing, class_weights=w)
+    loss.backward()
+    theirs = torch.tensor(z, requires_grad=True)
+    of = torch.nn.CrossEntropyLoss(torch.tensor(w), label_smoothing=smoothing)
+    want = of(theirs, torch.tensor(y))
+    want.backward()
+    assert loss.item() == pytest.approx(want.item(), rel=1e-12)
+    np.testing.assert_allclose(ours.grad, theirs.grad.numpy(), rtol=1e-12, atol=1e-15)
+
+
+def test_a_batch_of_classes_without_weight_says_nothing():
+    z = ol.Tensor(np.ones((3, 4)), requires_grad=True)
+    loss = nn.cross_entropy(z, [1, 1, 1], class_weights=[1, 0, 1, 1])
+    loss.backward()
+    assert loss.item() == 0.0
+    assert not z.grad.any()
+
+
+@pytest.mark.parametrize("engine", [Machine, Tape])
+def test_bad_data_is_refused_before_anything_changes(engine):
+    model = nn.MLP([7, 9, 5])
+    trainer = engine(model, ol.Optimizer(model.parameters(), "adam"), batch_size=BATCH)
+    x, y = data(7, 5, "float32")
+    before = model.state_dict()
+    for value in (np.nan, np.inf):
+        bad = x.copy()
+        bad[31, 4] = bad[40, 0] = value
+        with pytest.raises(ol.DataError, match=rf"x has {value} in row 31, column 4 \(2 of 50 rows"):
+            trainer.epoch(bad, y)
+    off = y.copy()
+    off[8] = 5
+    for wrong, message in (
+        ((x.astype("f8"), y), "x is float64, the model float32"),
+        ((x[:, :6], y), "x must have shape"),
+        ((x, y[:-1]), "need labels of shape"),
+        ((x, off), "label 5 of row 8 is out of range"),
+        ((x, y.astype("f4")), "labels are integers"),
+        ((x, y, [0, 50]), "row numbers from 0 to 49"),
+        ((x, y, None, [0.1, -0.1, 0.1, 0.1]), "finite and >= 0"),
+        ((x, y, None, [0.1]), "needs 4 rates"),
+    ):
+        with pytest.raises(ol.ConfigError, match=message):
+            trainer.epoch(*wrong)
+    with pytest.raises(ol.ConfigError, match="eval mode"):
+        engine(model.eval(), trainer.optimizer).epoch(x, y)
+    model.train()
+    for name, value in before.items():
+        np.testing.assert_array_equal(model.state_dict()[name], value)
+    frozen = np.asfortranarray(x)
+    frozen.flags.writeable = False
+    trainer.epoch(frozen, y)  # any layout, and read-only arrays
+
+
+def test_one_class_is_a_flat_loss():
+    model = nn.MLP([7, 3, 1])
+    for engine in (Machine, Tape):
+        record = engine(model, ol.Optimizer(model.parameters(), "sgd")).epoch(
+            data(7, 5, "float32")[0], np.zeros(50, int)
+        )
+        assert (record["loss"] == 0.0).all()
 
 
 def test_an_empty_epoch_and_a_batch_larger_than_the_data():
@@ -283,6 +385,11 @@ def test_impossible_settings_are_refused():
     for wrong in ({"label_smoothing": 1.5}, {"l1": -1.0}, {"l2": float("nan")}):
         with pytest.raises(ol.ConfigError, match="label_smoothing must be"):
             Machine(model, optimizer, **wrong)
+    for weights in ([1.0] * 4, [-1.0] * 5, [0.0] * 5, [np.nan] * 5):
+        with pytest.raises(ol.ConfigError, match="class_weights are 5 finite"):
+            Machine(model, optimizer, class_weights=weights)
+    with pytest.raises(ol.ConfigError, match="a scaler has 7 finite"):
+        Machine(model, optimizer, scaler=(np.zeros(6), np.ones(6)))
 
 
 def test_a_graph_from_before_an_epoch_is_refused():

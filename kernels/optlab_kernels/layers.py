@@ -130,6 +130,58 @@ def softmax_cross_entropy(z: np.ndarray, labels: np.ndarray, smoothing: float, d
 
 
 @jit
+def weighted_cross_entropy(
+    z: np.ndarray, labels: np.ndarray, smoothing: float, weights: np.ndarray, dz: np.ndarray
+) -> float:
+    """`softmax_cross_entropy` with a weight w per class: sum_i sum_k w_k q_ik (-log softmax(z_i)_k) / sum_i w_label(i).
+
+    A batch whose labels all have weight 0 says nothing: its loss and gradient are 0. ``dz`` may be ``z``.
+    """
+    n, classes = z.shape
+    kind = z.dtype.type
+    mass, of_all = 0.0, kind(0)
+    for i in range(n):
+        mass += float(weights[labels[i]])
+    if mass == 0.0:
+        for i in range(n):
+            for j in range(classes):
+                dz[i, j] = kind(0)
+        return 0.0
+    for j in range(classes):
+        of_all = of_all + weights[j]
+    share, rest, hit = kind(1.0 / mass), kind(smoothing / classes), kind(1.0 - smoothing)
+    total = 0.0
+    for i in range(n):
+        top = z[i, 0]
+        for j in range(classes):
+            top = max(top, z[i, j])
+        own, weight = weights[labels[i]], kind(0)
+        drawn = rest * of_all + hit * own
+        total -= float(hit) * float(own) * float(z[i, labels[i]] - top)
+        if smoothing > 0.0:
+            for j in range(classes):
+                total -= float(rest) * float(weights[j]) * float(z[i, j] - top)
+        for j in range(np.uint64(classes)):
+            dz[i, j] = exp(z[i, j] - top)
+        for j in range(classes):
+            weight = weight + dz[i, j]
+        total += math.log(weight) * float(drawn)
+        inverse = kind(1) / weight
+        for j in range(np.uint64(classes)):
+            dz[i, j] = share * (dz[i, j] * inverse * drawn - rest * weights[j])
+        dz[i, labels[i]] = dz[i, labels[i]] - share * (hit * own)
+    return float(total / mass)
+
+
+@jit
+def standardise(x: np.ndarray, shift: np.ndarray, scale: np.ndarray) -> None:
+    """x <- (x - shift) scale, in place, with a shift and a scale per feature."""
+    for i in range(np.uint64(x.shape[0])):
+        for j in range(np.uint64(x.shape[1])):
+            x[i, j] = (x[i, j] - shift[j]) * scale[j]
+
+
+@jit
 def squared_error(y: np.ndarray, target: np.ndarray, dy: np.ndarray) -> float:
     """The mean of (y - target)^2 over all elements, and its gradient 2 (y - target) / size in ``dy``."""
     n, columns = y.shape

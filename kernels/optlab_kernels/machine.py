@@ -25,7 +25,9 @@ from optlab_kernels.layers import (
     batch_norm_back,
     softmax_cross_entropy,
     squared_error,
+    standardise,
     sum_rows,
+    weighted_cross_entropy,
 )
 from optlab_kernels.reductions import all_finite, sum_of_squares
 from optlab_kernels.rule import GRADIENT_NORM, HIGH, HYPER, PARAMETER_NORM, SCALE, UPDATE_NORM, Rule
@@ -46,7 +48,9 @@ from optlab_kernels.views import matrix, vector
     NORMALISE_BACK,  # x, gamma, beta, statistics, dy, dx, width
     DROP_BACK,  # mask, dy, dx, width
     PENALISE,  # first and last column of the arena;  constants: l1, l2
-) = range(12)
+    STANDARDISE,  # x, shift, scale, width
+    WEIGHTED_CROSS_ENTROPY,  # z, dz, width, weights;  constant: label smoothing
+) = range(14)
 COLUMNS, CONSTANTS = 9, 2
 NONE = -1  # the place of a bias that is not there
 STATISTICS = 5  # of a normalisation, `width` each: mean, variance, inverse, running mean, running variance
@@ -131,11 +135,18 @@ def execute(
                 dropout_mask(mask, e, calls + s + 1, constants[r, 0])
                 for i in range(np.uint64(m * d)):
                     work[np.uint64(c) + i] = work[np.uint64(a) + i] * work[np.uint64(b) + i]
+            elif op == STANDARDISE:
+                standardise(matrix(work, a, m, d), vector(work, b, d), vector(work, c, d))
             elif op == CROSS_ENTROPY:
                 for i in range(m):
                     chosen[i] = labels[order[first + i]]
                 z = matrix(work, a, m, c)
                 loss += softmax_cross_entropy(z, chosen[:m], constants[r, 0], matrix(work, b, m, c))
+            elif op == WEIGHTED_CROSS_ENTROPY:
+                for i in range(m):
+                    chosen[i] = labels[order[first + i]]
+                z, dz = matrix(work, a, m, c), matrix(work, b, m, c)
+                loss += weighted_cross_entropy(z, chosen[:m], constants[r, 0], vector(work, d, c), dz)
             elif op == SQUARED_ERROR:
                 y, dy = matrix(work, a, m, c), matrix(work, b, m, c)
                 for i in range(m):

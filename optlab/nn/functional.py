@@ -110,13 +110,15 @@ def dropout(x: Tensor, p: float, seed: int, step: int) -> Tensor:
     return record("dropout", x.data * mask, [(x, lambda g: g * mask)])
 
 
-def cross_entropy(logits: Tensor, labels: Any, *, label_smoothing: float = 0.0) -> Tensor:
+def cross_entropy(logits: Tensor, labels: Any, *, label_smoothing: float = 0.0, class_weights: Any = None) -> Tensor:
     """The mean of -log softmax(logits)[label] over a batch (n, classes), from logits;  (softmax - q) / n.
 
     ``labels`` are n integers from 0 to classes - 1; q is the label, smoothed towards uniform by ``label_smoothing``.
+    With a weight per class the mean is the weighted one, as in torch.
 
     Raises:
-        ConfigError: an empty batch, labels that are not integers, are too many or too few, or out of range (which one).
+        ConfigError: an empty batch, labels that are not integers, are too many or too few, or out of range (which one),
+            weights that are not one finite number >= 0 per class.
 
     >>> import numpy as np, optlab as ol
     >>> round(ol.nn.cross_entropy(ol.Tensor(np.zeros((2, 10))), [3, 7]).item(), 4)
@@ -128,7 +130,11 @@ def cross_entropy(logits: Tensor, labels: Any, *, label_smoothing: float = 0.0) 
     classes = as_labels(labels, *logits.shape)
     z = np.ascontiguousarray(logits.data)
     gradient = np.empty_like(z)
-    loss = layers.softmax_cross_entropy(z, classes, label_smoothing, gradient)
+    if class_weights is None:
+        loss = layers.softmax_cross_entropy(z, classes, label_smoothing, gradient)
+    else:
+        weights = as_weights(class_weights, z.shape[1], z.dtype)
+        loss = layers.weighted_cross_entropy(z, classes, label_smoothing, weights, gradient)
     return record("cross_entropy", np.array(loss, z.dtype), [(logits, lambda g: g * gradient)])
 
 
@@ -189,6 +195,18 @@ def as_labels(labels: Any, n: int, classes: int) -> np.ndarray:
             f"label {array[at]} of row {at} is out of range: there are {classes} classes, 0 to {classes - 1}"
         )
     return array.astype(np.int64, copy=False)
+
+
+def as_weights(weights: Any, classes: int, dtype: np.dtype) -> np.ndarray:
+    """A weight per class: finite, none negative, not all zero.
+
+    Raises:
+        ConfigError: they are not.
+    """
+    array = np.asarray(weights, dtype)
+    if array.shape != (classes,) or not (np.isfinite(array).all() and (array >= 0.0).all() and array.any()):
+        raise ConfigError(f"class_weights are {classes} finite numbers >= 0, not all zero, got {weights!r}")
+    return array
 
 
 def _matrix(op: str, x: Tensor) -> None:

@@ -33,6 +33,7 @@ class Plan:
         constants: (operations, 2).
         size: numbers in the work array.
         norms: (layer, place of its running statistics) of each batch normalisation.
+        fixed: (place, numbers) that stand in the work array from the start: a scaler's, the weights of classes.
         drops: the dropout layers.
         inputs, outputs: widths.
     """
@@ -42,6 +43,7 @@ class Plan:
     size: int
     norms: list[tuple[BatchNorm1d, int]]
     drops: list[Dropout]
+    fixed: list[tuple[int, np.ndarray]]
     inputs: int
     outputs: int
 
@@ -60,12 +62,19 @@ class _Tracer:
     itemsize: int
     rows: list[list[int]] = field(default_factory=list)
     constants: list[list[float]] = field(default_factory=list)
+    fixed: list[tuple[int, np.ndarray]] = field(default_factory=list)
     size: int = 0
 
     def place(self, count: int) -> int:
         """Room for ``count`` numbers."""
         at, line = self.size, LINE // self.itemsize
         self.size += -(-count // line) * line
+        return at
+
+    def keep(self, numbers: np.ndarray) -> int:
+        """Room for numbers that no step changes."""
+        at = self.place(numbers.size)
+        self.fixed.append((at, numbers))
         return at
 
     def emit(self, op: int, *columns: int, constants: tuple[float, ...] = ()) -> None:
@@ -91,8 +100,10 @@ def trace(
     label_smoothing: float = 0.0,
     l1: float = 0.0,
     l2: float = 0.0,
+    class_weights: np.ndarray | None = None,
+    scaler: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Plan:
-    """The plan of one step: forward, loss, backward, penalties.
+    """The plan of one step: the batch standardised by (shift, scale), forward, loss, backward, penalties.
 
     Raises:
         Unplannable: a layer, a loss, or an arrangement that the machine does not know.
@@ -103,6 +114,9 @@ def trace(
     t = _Tracer(optimizer, batch, optimizer.arena.array.itemsize)
     width = layers[0].weight.shape[0]
     inputs, at = width, t.place(batch * width)
+    if scaler is not None:
+        shift, scale = scaler
+        t.emit(m.STANDARDISE, at, t.keep(shift), t.keep(scale), width)
     back: list[Any] = []
     norms, drops = [], []
     for layer in layers:
@@ -134,7 +148,10 @@ def trace(
             raise Unplannable(f"the machine does not know the layer {layer!r}")
         at = z
     gradient = t.place(batch * width)
-    if loss == "cross_entropy":
+    if loss == "cross_entropy" and class_weights is not None:
+        weights = t.keep(class_weights)
+        t.emit(m.WEIGHTED_CROSS_ENTROPY, at, gradient, width, weights, constants=(label_smoothing,))
+    elif loss == "cross_entropy":
         t.emit(m.CROSS_ENTROPY, at, gradient, width, constants=(label_smoothing,))
     elif loss == "mse":
         t.emit(m.SQUARED_ERROR, at, gradient, width)
@@ -145,7 +162,7 @@ def trace(
     if l1 or l2:
         t.emit(m.PENALISE, 0, optimizer.arena.size, constants=(l1, l2))
     rows, constants = np.array(t.rows, np.int64), np.array(t.constants, np.float64)
-    return Plan(rows, constants, t.size, norms, drops, inputs, width)
+    return Plan(rows, constants, t.size, norms, drops, t.fixed, inputs, width)
 
 
 def _backward(t: _Tracer, layer: Module, places: list[int], g: int) -> int:
