@@ -39,6 +39,13 @@ if TYPE_CHECKING:
     from optlab.optim.settings import Settings as Settings
     from optlab.surfaces import SURFACES as SURFACES
     from optlab.surfaces import Surface as Surface
+    from optlab.train.callbacks import Callback as Callback
+    from optlab.train.callbacks import CSVLog as CSVLog
+    from optlab.train.callbacks import EarlyStopping as EarlyStopping
+    from optlab.train.callbacks import JSONLog as JSONLog
+    from optlab.train.checkpoint import Checkpoint as Checkpoint
+    from optlab.train.fit import fit as fit
+    from optlab.train.history import History as History
 
 __version__ = "0.1.0"
 
@@ -51,6 +58,10 @@ _HOME = {
     **dict.fromkeys(("Race", "race"), "optlab.descent.race"),
     **dict.fromkeys(("Run", "descend"), "optlab.descent.descent"),
     **dict.fromkeys(("Basin", "basin"), "optlab.descent.basin"),
+    **dict.fromkeys(("Callback", "CSVLog", "EarlyStopping", "JSONLog"), "optlab.train.callbacks"),
+    "Checkpoint": "optlab.train.checkpoint",
+    "History": "optlab.train.history",
+    "fit": "optlab.train.fit",
     "Optimizer": "optlab.optim.optimizer",
     "Settings": "optlab.optim.settings",
     "Tensor": "optlab.autograd.tensor",

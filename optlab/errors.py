@@ -2,6 +2,10 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class OptlabError(Exception):
@@ -13,7 +17,13 @@ class ConfigError(OptlabError, ValueError):
 
 
 class NonFiniteError(OptlabError, ArithmeticError):
-    """A gradient was NaN or infinite under the policy ``raise``; nothing was changed."""
+    """A gradient was NaN or infinite under the policy ``raise``; nothing was changed.
+
+    Attributes:
+        record: what an engine logged in the epoch, up to and with that step's loss.
+    """
+
+    record: "dict[str, np.ndarray]"
 
 
 class DataError(OptlabError, ValueError):

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -95,21 +95,23 @@ class Dropout(Module):
     """While training, each element is 0 with probability p, else divided by 1 - p; in `eval` nothing happens.
 
     The mask is a function of ``seed`` and of how often the layer was called: the same in every run, and after a resume
-    that restores the count, which is a buffer.
+    that restores both, which are buffers.
     """
 
     def __init__(self, p: float, *, seed: int = 0) -> None:
         if not 0.0 <= p < 1.0:
             raise ConfigError(f"p must be in [0, 1), got {p!r}")
-        self.p, self.seed = p, seed
-        self.calls = np.zeros((), np.int64)
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+            raise ConfigError(f"seed is a whole number from 0 to 2^63 - 1, got {seed!r}")
+        self.p = p
+        self.seed, self.calls = np.array(seed, np.int64), np.zeros((), np.int64)
 
     def forward(self, x: Tensor) -> Tensor:
         """Any batch (n, features)."""
         if not self.training or self.p == 0.0:
             return x
         self.calls += 1
-        return functional.dropout(x, self.p, self.seed, int(self.calls))
+        return functional.dropout(x, self.p, int(self.seed), int(self.calls))
 
     def __repr__(self) -> str:
         return f"Dropout({self.p})"
@@ -133,6 +135,20 @@ class Sequential(Module):
         for layer in self.layers:
             x = layer(x)
         return x
+
+    def replace_head(self, outputs: int, *, seed: int = 0) -> Self:
+        """Put a new linear layer in place of the last one, for another task with ``outputs`` answers.
+
+        Raises:
+            ConfigError: the last layer is not linear.
+        """
+        head = self.layers[-1]
+        if not isinstance(head, Linear):
+            raise ConfigError(f"the head to be replaced must be Linear, the last layer is {head!r}")
+        stream = np.random.SeedSequence(seed, spawn_key=(len(self.layers) - 1, HEAD))
+        bias, dtype = head.bias is not None, head.weight.dtype
+        self.layers[-1] = Linear(head.weight.shape[0], outputs, bias=bias, init="lecun", seed=stream, dtype=dtype)
+        return self
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
@@ -174,10 +190,15 @@ class MLP(Sequential):
                 layers.append(Activation(activation))
                 layers += [Dropout(dropout, seed=int(masks.generate_state(1)[0]))] if dropout else []
         super().__init__(*layers)
-        self.widths = tuple(widths)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Features in, hidden units, outputs."""
+        linears = [layer for layer in self.layers if isinstance(layer, Linear)]
+        return (linears[0].weight.shape[0], *(layer.weight.shape[1] for layer in linears))
 
 
-WEIGHTS, MASKS = 0, 1  # random streams of a layer
+WEIGHTS, MASKS, HEAD = 0, 1, 2  # random streams of a layer
 OUTPUT = {"he": "lecun", "he-uniform": "lecun-uniform"}
 
 

@@ -1,21 +1,36 @@
 """A module: something with parameters and a `forward`; modules are made of modules."""
 
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from optlab.autograd.tensor import Tensor
-from optlab.errors import ConfigError
+from optlab.errors import ConfigError, unknown
+
+if TYPE_CHECKING:
+    from optlab.train.evaluate import Score
+    from optlab.train.history import History
 
 
 class Module:
-    """Attributes that are tensors with ``requires_grad`` are parameters; NumPy arrays are buffers; modules nest.
+    """Attributes that are tensors are parameters; NumPy arrays are buffers; modules nest.
 
-    Names are dotted paths, ``"0.weight"``, in the order in which the attributes were set.
+    Names are dotted paths, ``"0.weight"``, in the order in which the attributes were set. A parameter is trained if it
+    has ``requires_grad``; `freeze` takes that away.
+
+    Attributes:
+        training: whether batch normalisation and dropout do what they do while training.
+        frozen: whether it stays in eval mode whatever `train` says.
+        directory: where the checkpoints of its last `fit` are, if there are any.
+        history: the curves of its last `fit`.
     """
 
     training = True
+    frozen = False
+    directory: Path | None = None
+    history: "History | None" = None
 
     def forward(self, x: Tensor) -> Tensor:
         """The output for a batch ``x`` (n, features)."""
@@ -42,7 +57,7 @@ class Module:
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
         """Every parameter with its path."""
         for name, value in vars(self).items():
-            if isinstance(value, Tensor) and value.requires_grad:
+            if isinstance(value, Tensor):
                 yield prefix + name, value
         for name, child in self.children():
             yield from child.named_parameters(f"{prefix}{name}.")
@@ -72,13 +87,13 @@ class Module:
             if p.grad is not None:
                 p.grad[...] = 0.0
 
-    def train(self, mode: bool = True) -> "Module":
+    def train(self, mode: bool = True) -> Self:
         """Batch statistics and dropout on (or, with False, running statistics and no dropout)."""
         for module in self.modules():
-            module.training = mode
+            module.training = mode and not module.frozen
         return self
 
-    def eval(self) -> "Module":
+    def eval(self) -> Self:
         """Running statistics, no dropout."""
         return self.train(False)
 
@@ -103,3 +118,74 @@ class Module:
                 raise ConfigError(f"{name} has shape {target.shape}, the state's has {arrays[name].shape}")
         for name, target in targets.items():
             target[...] = arrays[name]
+
+    # --- fine-tuning --------------------------------------------------------------------------------------------------
+
+    def freeze(self, *paths: str) -> Self:
+        """Keep what these parts have learned: ``freeze("0", "2.bias")``; without paths, everything.
+
+        Their parameters lose ``requires_grad``, so `fit` leaves them out; frozen modules stay in eval mode.
+
+        Raises:
+            ConfigError: there is no such part; nothing is changed then.
+        """
+        return self._set_frozen(paths, True)
+
+    def unfreeze(self, *paths: str) -> Self:
+        """Undo `freeze`."""
+        return self._set_frozen(paths, False)
+
+    def _set_frozen(self, paths: tuple[str, ...], frozen: bool) -> Self:
+        modules, tensors = dict(self._named_modules()), dict(self.named_parameters())
+        for path in paths:
+            if path not in modules and path not in tensors:
+                raise unknown("part of the model", path, [name for name in (*modules, *tensors) if name])
+        for path in paths or ("",):
+            for module in modules[path].modules() if path in modules else ():
+                module.frozen, module.training = frozen, module.training and not frozen
+            for name, tensor in tensors.items():
+                if path in ("", name) or name.startswith(f"{path}."):
+                    tensor.requires_grad = not frozen
+        return self
+
+    def _named_modules(self, path: str = "") -> Iterator[tuple[str, "Module"]]:
+        yield path, self
+        for name, child in self.children():
+            yield from child._named_modules(f"{path}.{name}" if path else name)
+
+    # --- looking and keeping ------------------------------------------------------------------------------------------
+
+    def predict(self, data: Any) -> np.ndarray:
+        """Outputs in eval mode, (rows, outputs), for a part of a data set or an array (rows, features)."""
+        from optlab.train.evaluate import predict
+
+        return predict(self, data)
+
+    def evaluate(self, data: Any, unseal: str | None = None, *, force: bool = False) -> "Score":
+        """Loss and accuracy on a part or on arrays (X, y); a sealed test set is opened once, with a reason.
+
+        Raises:
+            SealError: it was opened before in this run directory (without one, in this process) and not ``force``.
+        """
+        from optlab.train.evaluate import evaluate
+
+        return evaluate(self, data, unseal, force=force)
+
+    def save(self, path: str | Path) -> Path:
+        """Write parameters and buffers to ``path``, an npz; `load` reads it."""
+        path = Path(path)
+        with path.open("wb") as file:
+            np.savez(file, allow_pickle=False, **self.state_dict())
+        return path
+
+    def load(self, path: str | Path) -> Self:
+        """Take over parameters and buffers from an npz of `save`, or the best ones of a `Checkpoint`'s directory.
+
+        Raises:
+            ConfigError: names or shapes differ; nothing is changed then.
+            StorageError: nothing there, or damaged.
+        """
+        from optlab.train.checkpoint import weights
+
+        self.load_state_dict(weights(path))
+        return self

@@ -92,7 +92,7 @@ class Optimizer:
             raise unknown("policy for non-finite gradients", nonfinite, POLICIES)
         self.settings = as_settings(rule)
         self.nonfinite = nonfinite
-        self.clip_norm, self.clip_value = _limit("clip_norm", clip_norm), _limit("clip_value", clip_value)
+        self.clip_norm, self.clip_value = limit("clip_norm", clip_norm), limit("clip_value", clip_value)
         self.skipped = 0
         listed = _listed(params, self.settings)
         tensors = [tensor for group, _ in listed for tensor in group]
@@ -265,7 +265,12 @@ def _listed(params: Any, settings: Settings) -> list[tuple[list[Tensor], Setting
     return groups
 
 
-def _limit(name: str, value: float | None) -> float | None:
+def limit(name: str, value: float | None) -> float | None:
+    """A bound for clipping, or None for no clipping.
+
+    Raises:
+        ConfigError: not a number above 0.
+    """
     if value is not None and not (isinstance(value, int | float | np.floating) and 0.0 < value < math.inf):
         raise ConfigError(f"{name} must be a number above 0, or None, got {value!r}")
     return None if value is None else float(value)

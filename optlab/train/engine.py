@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from optlab.errors import ConfigError, DataError
+from optlab.errors import ConfigError, DataError, NonFiniteError
 from optlab.nn.functional import as_labels, as_weights
 from optlab.nn.layers import BatchNorm1d
 from optlab.nn.module import Module
@@ -88,7 +88,14 @@ class Engine:
         if self.optimizer._released:
             raise ConfigError("these parameters belong to a newer Optimizer; train with that one")
         log = np.full((steps, LOGGED), np.nan)
-        self._run(data, labels, targets, rows, schedule, log)
+        done = self._run(data, labels, targets, rows, schedule, log)
+        if done < steps:
+            error = NonFiniteError(f"step {done} of the epoch: {self.optimizer._complaint()}")
+            error.record = self._record(log[: done + 1])
+            raise error
+        return self._record(log)
+
+    def _record(self, log: np.ndarray) -> dict[str, np.ndarray]:
         record = {"loss": log[:, LOSS]}
         if self.optimizer._with_norms:
             names = ("gradient", "update", "parameter")
@@ -103,7 +110,8 @@ class Engine:
         rows: np.ndarray,
         rates: np.ndarray,
         log: np.ndarray,
-    ) -> None:
+    ) -> int:
+        """Fill the log; the number of steps done, less than it is long if a gradient was refused."""
         raise NotImplementedError
 
     def _per_feature(self, numbers: Any) -> np.ndarray:

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from optlab.errors import ConfigError, NonFiniteError
+from optlab.errors import ConfigError
 from optlab.nn.module import Module
 from optlab.optim.arena import aligned
 from optlab.optim.optimizer import POLICIES, Optimizer
@@ -53,7 +53,7 @@ class Machine(Engine):
         rows: np.ndarray,
         rates: np.ndarray,
         log: np.ndarray,
-    ) -> None:
+    ) -> int:
         if len({int(drop.calls) for drop in self.plan.drops}) > 1:
             raise ConfigError("the dropout layers were called differently often; the machine counts for all of them")
         for layer, at in self.plan.norms:
@@ -70,6 +70,5 @@ class Machine(Engine):
             layer.running_mean[:], layer.running_variance[:] = self._work[at : at + 2 * width].reshape(2, width)
         for drop in self.plan.drops:
             drop.calls += done
-        if done < len(log):
-            raise NonFiniteError(f"step {done} of the epoch: {self.optimizer._complaint()}")
         self.optimizer.skipped += int(np.isnan(log[:, NORMS]).sum()) if self.optimizer.nonfinite == "skip" else 0
+        return int(done)

@@ -141,7 +141,7 @@ def trace(
             if layer.p == 0.0:
                 continue
             mask, z = t.place(batch * width), t.place(batch * width)
-            t.emit(m.DROP, at, mask, z, width, layer.seed, constants=(layer.p,))
+            t.emit(m.DROP, at, mask, z, width, int(layer.seed), constants=(layer.p,))
             back.append((layer, mask, width))
             drops.append(layer)
         else:

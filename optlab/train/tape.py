@@ -6,7 +6,7 @@ import numpy as np
 
 from optlab import nn
 from optlab.autograd.tensor import Tensor
-from optlab.errors import ConfigError
+from optlab.errors import ConfigError, NonFiniteError
 from optlab.train.engine import LOSSES, Engine
 from optlab_kernels.machine import LOSS, NORMS
 
@@ -24,7 +24,7 @@ class Tape(Engine):
         rows: np.ndarray,
         rates: np.ndarray,
         log: np.ndarray,
-    ) -> None:
+    ) -> int:
         optimizer, wanted = self.optimizer, targets if self.loss == "mse" else labels
         for s in range(len(log)):
             at = rows[s * self.batch_size : (s + 1) * self.batch_size]
@@ -36,11 +36,14 @@ class Tape(Engine):
             loss.backward()
             if rates.size:
                 optimizer.lr = rates[s]
-            skipped = optimizer.skipped
-            optimizer.step()
-            log[s, LOSS] = loss.item()
+            skipped, log[s, LOSS] = optimizer.skipped, loss.item()
+            try:
+                optimizer.step()
+            except NonFiniteError:
+                return s
             if optimizer._with_norms and optimizer.skipped == skipped:
                 log[s, NORMS:] = list(optimizer.norms.values())
+        return len(log)
 
     def _loss(self, output: Tensor, wanted: np.ndarray) -> Tensor:
         if self.loss == "mse":

@@ -1,0 +1,161 @@
+"""What happens between epochs: early stopping, logs, and functions of the user's own."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO
+
+import numpy as np
+
+from optlab.errors import ConfigError
+from optlab.train.config import whole
+from optlab.train.history import direction
+
+if TYPE_CHECKING:
+    from optlab.train.training import Training
+
+
+class Callback:
+    """Called by `fit`; a subclass overrides what it needs, and a plain function ``f(run)`` is called as `on_epoch`.
+
+    ``run`` is the `Training`: ``run.model``, ``run.optimizer``, ``run.history``, ``run.epoch`` (epochs done), and
+    ``run.stop(reason)``. Callbacks run in the order given, those with ``saves`` last, and at the end first.
+    """
+
+    saves: ClassVar[bool] = False  # writes down what the model and the other callbacks are after an epoch
+
+    def on_start(self, run: "Training") -> None:
+        """Before the first epoch, or the first after a resume."""
+
+    def on_epoch(self, run: "Training") -> None:
+        """After each epoch, with its entry in the history."""
+
+    def on_end(self, run: "Training") -> None:
+        """After the last epoch, however it ended."""
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Arrays that a resumed run needs to go on as if it had not stopped."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Take over a `state_dict`."""
+
+
+class Each(Callback):
+    """A plain function as a callback."""
+
+    def __init__(self, function: Callable[["Training"], Any]) -> None:
+        self.function = function
+
+    def on_epoch(self, run: "Training") -> None:
+        """Call it."""
+        self.function(run)
+
+
+class EarlyStopping(Callback):
+    """Stop once a curve has not improved for ``patience`` epochs; the best epoch's parameters come back.
+
+    An epoch improves if it is below the best so far by more than ``min_delta`` (above, for an accuracy); NaN does not.
+    The same decisions as Keras's callback.
+
+    Args:
+        patience: epochs without improvement that end the training.
+        monitor: a curve of the history.
+        min_delta: the least improvement that counts.
+        restore_best: leave the model as it was after its best epoch.
+    """
+
+    def __init__(
+        self, patience: int = 5, *, monitor: str = "val_loss", min_delta: float = 0.0, restore_best: bool = True
+    ) -> None:
+        whole("patience", patience, 0)
+        if not (np.isfinite(min_delta) and min_delta >= 0.0):
+            raise ConfigError(f"min_delta is a finite number >= 0, got {min_delta!r}")
+        self.patience, self.monitor, self.min_delta, self.restore_best = patience, monitor, min_delta, restore_best
+        self.best, self.best_epoch, self.waited = np.inf, 0, 0
+        self._kept: dict[str, np.ndarray] = {}
+
+    def on_start(self, run: "Training") -> None:
+        """A callback used for a second training starts anew."""
+        run.need(self.monitor)
+        if run.epoch == 0:
+            self.best, self.best_epoch, self.waited, self._kept = np.inf, 0, 0, {}
+
+    def on_epoch(self, run: "Training") -> None:
+        """Compare, remember, and perhaps stop."""
+        value = direction(self.monitor) * run.history.last(self.monitor)
+        self.waited += 1
+        if value < self.best - self.min_delta:
+            self.best, self.best_epoch, self.waited = value, run.epoch, 0
+            if self.restore_best:
+                self._kept = run.model.state_dict()
+        elif self.waited >= self.patience and run.epoch > 1:
+            run.stop(f"{self.monitor} has not improved for {self.waited} epochs; best in epoch {self.best_epoch}")
+
+    def on_end(self, run: "Training") -> None:
+        """Bring the best epoch back."""
+        if self._kept:
+            run.model.load_state_dict(self._kept)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """The best so far, and its parameters."""
+        numbers = {"best": np.array(self.best), "counts": np.array([self.best_epoch, self.waited])}
+        return numbers | {f"model/{name}": value for name, value in self._kept.items()}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Take over a `state_dict`."""
+        self.best = float(state["best"])
+        self.best_epoch, self.waited = (int(n) for n in state["counts"])
+        self._kept = {key.removeprefix("model/"): v for key, v in state.items() if key.startswith("model/")}
+
+
+class _Log(Callback):
+    """A file with a line per epoch, written as the epochs end."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._file: TextIO | None = None
+
+    def on_start(self, run: "Training") -> None:
+        """Begin the file anew with the epochs there are: those before a resume."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.path.open("w", newline="", encoding="utf-8")
+        for i in range(run.epoch):
+            self._line({"epoch": i + 1, **{name: float(run.history[name][i]) for name in run.history}})
+
+    def on_epoch(self, run: "Training") -> None:
+        """One more line."""
+        self._line({"epoch": run.epoch, **{name: run.history.last(name) for name in run.history}})
+
+    def on_end(self, run: "Training") -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def _line(self, row: dict[str, float]) -> None:
+        raise NotImplementedError
+
+    def _write(self, text: str) -> None:
+        assert self._file is not None
+        self._file.write(text)
+        self._file.flush()
+
+
+class JSONLog(_Log):
+    """One JSON object per epoch and line; NaN and infinities are null."""
+
+    def _line(self, row: dict[str, float]) -> None:
+        plain = {name: value if np.isfinite(value) else None for name, value in row.items()}
+        self._write(json.dumps(plain) + "\n")
+
+
+class CSVLog(_Log):
+    """A table: a heading, then a row per epoch."""
+
+    def _line(self, row: dict[str, float]) -> None:
+        assert self._file is not None
+        if self._file.tell() == 0:
+            csv.writer(self._file).writerow(row)
+        csv.writer(self._file).writerow(row.values())
+        self._file.flush()

@@ -1,0 +1,224 @@
+"""Checkpoints: arrays in an npz, the rest in a manifest with its sha256, both written whole or not at all."""
+
+import hashlib
+import io
+import json
+import os
+import re
+import warnings
+import zipfile
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from optlab.errors import StorageError
+from optlab.train.callbacks import Callback
+from optlab.train.config import whole
+from optlab.train.history import direction
+
+if TYPE_CHECKING:
+    from optlab.train.training import Training
+
+FOLDER = "checkpoints"
+NAME = re.compile(r"epoch-(\d+)\.json")
+VERSION = 1
+State = tuple[dict[str, np.ndarray], dict[str, Any]]  # arrays, and what JSON holds
+
+
+class Checkpoint(Callback):
+    """Writes ``directory/checkpoints/epoch-00001.npz`` and ``.json``; `fit` with ``resume=directory`` continues there.
+
+    Each file is written under another name, flushed to the disk and renamed: whatever dies, the older ones stay whole.
+
+    Args:
+        directory: made if missing.
+        every: epochs between two checkpoints; the last epoch always has one.
+        keep: how many of the newest to keep.
+        best: also keep the best by this curve of the history (None: do not).
+
+    Raises:
+        StorageError: the disk is full, or can't be written.
+    """
+
+    saves: ClassVar[bool] = True
+
+    def __init__(self, directory: str | Path, *, every: int = 1, keep: int = 3, best: str | None = "val_loss") -> None:
+        whole("every", every, 1)
+        whole("keep", keep, 1)
+        self.directory, self.every, self.keep, self.monitor = Path(directory), every, keep, best
+        self._best, self._best_epoch, self._written = np.inf, 0, 0
+
+    def on_start(self, run: "Training") -> None:
+        """Make the folder; a second training in it must be a resume."""
+        folder = self.directory / FOLDER
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"the checkpoints' folder can't be made: {error}") from None
+        if run.epoch == 0 and numbers(self.directory):
+            raise StorageError(
+                f'{folder} has the checkpoints of another run; continue it with resume="{self.directory}"'
+            )
+        run.model.directory = self.directory
+
+    def on_epoch(self, run: "Training") -> None:
+        """Perhaps write one."""
+        value = np.nan
+        if self.monitor is not None:
+            value = direction(self.monitor) * run.history.last(self.monitor)
+        better = bool(value < self._best)
+        if better:
+            self._best, self._best_epoch = value, run.epoch
+        if better or run.epoch % self.every == 0:
+            self._write(run)
+
+    def on_end(self, run: "Training") -> None:
+        """The last epoch, if it has none yet; not after a divergence, whose parameters are of no use."""
+        if run.history.status != "diverged" and self._written != run.epoch > 0:
+            self._write(run)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """The best so far."""
+        return {"best": np.array(self._best), "epoch": np.array(self._best_epoch)}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Take over a `state_dict`."""
+        self._best, self._best_epoch = float(state["best"]), int(state["epoch"])
+        self._written = -1
+
+    def _write(self, run: "Training") -> None:
+        arrays, rest = run.state()
+        write(self.directory, run.epoch, arrays, {**rest, "best_epoch": self._best_epoch or None})
+        self._written = run.epoch
+        for number in numbers(self.directory)[: -self.keep]:
+            if number != self._best_epoch:
+                for path in _paths(self.directory, number):
+                    path.unlink(missing_ok=True)
+
+
+def write(directory: Path, number: int, arrays: dict[str, np.ndarray], rest: dict[str, Any]) -> None:
+    """Write one checkpoint; the manifest comes last, and without it the arrays do not count.
+
+    Raises:
+        StorageError: the disk is full, or can't be written; what was there before is unharmed.
+    """
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **arrays)
+    data, (npz, manifest) = content.getvalue(), _paths(directory, number)
+    body = {**rest, "version": VERSION, "bytes": len(data), "npz_sha256": hashlib.sha256(data).hexdigest()}
+    try:
+        _atomically(npz, data)
+        _atomically(manifest, _sealed(body))
+    except OSError as error:
+        raise StorageError(f"the checkpoint {npz} can't be written: {error.strerror}; earlier ones are whole") from None
+
+
+def read(directory: Path, number: int) -> State:
+    """The arrays and the rest of one checkpoint.
+
+    Raises:
+        StorageError: it is missing or damaged in any bit.
+    """
+    npz, manifest = _paths(directory, number)
+    try:
+        raw, data = manifest.read_bytes(), npz.read_bytes()
+    except OSError as error:
+        raise StorageError(f"the checkpoint {npz.stem} can't be read: {error.strerror}: {error.filename}") from None
+    try:
+        body = json.loads(raw)
+        intact = _sealed({k: v for k, v in body.items() if k != "sha256"}) == raw
+    except (ValueError, AttributeError, RecursionError):
+        intact = False
+    if not intact:
+        raise StorageError(f"the checkpoint {manifest} is damaged: its content does not match its sha256")
+    if body["version"] != VERSION:
+        raise StorageError(f"the checkpoint {manifest} has version {body['version']}, this optlab reads {VERSION}")
+    if len(data) != body["bytes"] or hashlib.sha256(data).hexdigest() != body["npz_sha256"]:
+        raise StorageError(f"the checkpoint {npz} is damaged: its content does not match its sha256")
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return dict(arrays), body
+
+
+def newest(directory: str | Path) -> State:
+    """The newest whole checkpoint; a damaged one is passed over with a warning.
+
+    Raises:
+        StorageError: there is none.
+    """
+    directory = Path(directory)
+    for number in reversed(numbers(directory)):
+        try:
+            return read(directory, number)
+        except StorageError as error:
+            warnings.warn(f"{error}; the one before it is used", stacklevel=2)
+    raise StorageError(f"{directory / FOLDER} has no whole checkpoint; was it made by ol.Checkpoint?")
+
+
+def best(directory: str | Path) -> State:
+    """The best checkpoint by what its `Checkpoint` watched, else the newest."""
+    arrays, rest = newest(directory)
+    number = rest["best_epoch"]
+    if number is None or number == rest["epoch"]:
+        return arrays, rest
+    try:
+        return read(Path(directory), number)
+    except StorageError as error:
+        warnings.warn(f"{error}; the newest is used", stacklevel=2)
+        return arrays, rest
+
+
+def weights(path: str | Path) -> dict[str, np.ndarray]:
+    """A model's state from an npz file, or from the best checkpoint of a directory.
+
+    Raises:
+        StorageError: nothing there, or damaged.
+    """
+    path = Path(path)
+    if path.is_dir():
+        arrays, _ = best(path)
+        return {key.removeprefix("model/"): value for key, value in arrays.items() if key.startswith("model/")}
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except OSError as error:
+        raise StorageError(f"the model {path} can't be read: {error.strerror or error}") from None
+    except (ValueError, zipfile.BadZipFile, zlib.error, KeyError, EOFError, TypeError, AttributeError) as error:
+        raise StorageError(f"{path} is no model that model.save wrote, or it is damaged: {error}") from None
+
+
+def numbers(directory: Path) -> list[int]:
+    """The epochs that have a checkpoint, in order."""
+    names = (NAME.fullmatch(path.name) for path in (directory / FOLDER).glob("epoch-*.json"))
+    return sorted(int(name[1]) for name in names if name is not None)
+
+
+def _paths(directory: Path, number: int) -> tuple[Path, Path]:
+    stem = directory / FOLDER / f"epoch-{number:05}"
+    return stem.with_suffix(".npz"), stem.with_suffix(".json")
+
+
+def _sealed(body: dict[str, Any]) -> bytes:
+    """The one spelling of a manifest: any changed bit of the file is then a change of its content."""
+    text = json.dumps(body, sort_keys=True, indent=1)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return json.dumps({**body, "sha256": digest}, sort_keys=True, indent=1).encode()
+
+
+def _atomically(path: Path, data: bytes) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    if hasattr(os, "O_DIRECTORY"):  # the name, too, must reach the disk
+        folder = os.open(path.parent, os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

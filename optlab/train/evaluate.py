@@ -1,0 +1,108 @@
+"""How good a model is on some data: loss and accuracy, in eval mode, batch by batch."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from optlab import nn
+from optlab.autograd.modes import no_grad
+from optlab.autograd.tensor import Tensor
+from optlab.data.dataset import Dataset, Part, from_arrays
+from optlab.data.ledger import Ledger
+from optlab.data.sealed import Sealed
+from optlab.errors import ConfigError
+from optlab.nn.module import Module
+
+ROWS = 1024  # at a time
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean loss over the rows, the share of labels that were right (None for regression), and the number of rows."""
+
+    loss: float
+    accuracy: float | None
+    rows: int
+
+
+def as_part(data: Any) -> Part:
+    """Rows to train on or to look at: a part, a whole data set, or arrays ``(X, y)``.
+
+    Raises:
+        ConfigError: something else; a sealed test set.
+    """
+    if isinstance(data, Part):
+        return data
+    if isinstance(data, Dataset):
+        return data.part()
+    if isinstance(data, tuple) and len(data) == 2:
+        x = np.asarray(data[0])
+        return from_arrays(*data, dtype=str(x.dtype) if x.dtype == np.float64 else "float32").part()
+    if isinstance(data, Sealed):
+        raise ConfigError(
+            'the test set is sealed; open it once, at the end: model.evaluate(test, unseal="final table")'
+        )
+    raise ConfigError(f"data are a part of a data set, or arrays (X, y), got {type(data).__name__}")
+
+
+def default_loss(part: Part) -> str:
+    """Cross-entropy for classes, squared error for targets."""
+    return "cross_entropy" if part.data.classes else "mse"
+
+
+def predict(model: Module, data: Any) -> np.ndarray:
+    """What the model answers in eval mode, (rows, outputs): logits, or values.
+
+    ``data`` is a part of a data set, which is standardised as its training part was, or an array (rows, features).
+    """
+    part = data if isinstance(data, Part) else None
+    rows = part.rows if part is not None else np.arange(len(data))
+    training = [module.training for module in model.modules()]
+    model.eval()
+    outputs = []
+    try:
+        with no_grad():
+            for first in range(0, len(rows), ROWS):
+                at = rows[first : first + ROWS]
+                x = np.asarray(data)[at] if part is None else part.data.x[at]
+                if part is not None and part.scaler is not None:
+                    x = (x - part.scaler.shift) * part.scaler.scale
+                outputs.append(model(x).data)
+    finally:
+        for module, mode in zip(model.modules(), training, strict=True):
+            module.training = mode
+    if not outputs:
+        raise ConfigError("there are no rows to look at")
+    return np.concatenate(outputs)
+
+
+def score(model: Module, data: Any, loss: str | None = None) -> Score:
+    """Loss and accuracy on a part of a data set, or on arrays (X, y)."""
+    part = as_part(data)
+    outputs, wanted = predict(model, part), part.data.y[part.rows]
+    with no_grad():
+        if (loss or default_loss(part)) == "mse":
+            return Score(nn.mse(Tensor(outputs), wanted.reshape(outputs.shape)).item(), None, len(part))
+        # in float64: the mean of thousands of float32 losses would be rounded each time it grows
+        value = nn.cross_entropy(Tensor(outputs.astype(np.float64)), wanted).item()
+    return Score(value, float(np.mean(outputs.argmax(1) == wanted)), len(part))
+
+
+def evaluate(model: Module, data: Any, unseal: str | None = None, *, force: bool = False) -> Score:
+    """Loss and accuracy; of a sealed test set once per run directory (or process), with the reason in its log.
+
+    Raises:
+        SealError: the test set was opened before; with ``force`` it is opened again, and every report says so.
+        ConfigError: a sealed test set and no reason.
+    """
+    if not isinstance(data, Sealed):
+        return score(model, data)
+    if unseal is None:
+        raise ConfigError(
+            'the test set is sealed; say why it is opened now: model.evaluate(test, unseal="final table")'
+        )
+    ledger = Ledger(model.directory)
+    result = score(model, data.open(unseal, ledger, force=force))
+    ledger.record_result({"loss": result.loss, "accuracy": result.accuracy, "rows": result.rows})
+    return result

@@ -1,0 +1,120 @@
+"""`fit`: train a model on data, and get the curves back."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from optlab.data.augment import Augment
+from optlab.errors import ConfigError
+from optlab.nn.module import Module
+from optlab.optim.settings import Settings
+from optlab.schedules import Schedule
+from optlab.train import checkpoint
+from optlab.train.callbacks import Callback, Each
+from optlab.train.config import Config, EngineName
+from optlab.train.evaluate import as_part
+from optlab.train.history import History
+from optlab.train.progress import progress
+from optlab.train.training import Training, under
+
+
+def fit(
+    model: Module,
+    train: Any,
+    val: Any = None,
+    rule: Settings | str | None = None,
+    *,
+    epochs: int | None = None,
+    steps: int | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    schedule: Schedule | str | None = None,
+    loss: str | None = None,
+    label_smoothing: float | None = None,
+    class_weights: Sequence[float] | None = None,
+    l1: float | None = None,
+    l2: float | None = None,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    augment: Augment | None = None,
+    norms: bool | None = None,
+    engine: EngineName | None = None,
+    callbacks: Sequence[Callback | Callable[[Training], Any]] = (),
+    resume: str | Path | None = None,
+    verbose: bool | None = None,
+) -> History:
+    """Train ``model`` on ``train``, looking at ``val`` after each epoch; returns the curves.
+
+    Args:
+        model: a `Module` such as ``ol.nn.MLP([64, 32, 10])``; its parameters are changed.
+        train: a part of a data set (`Dataset.split`), a data set, or arrays ``(X, y)``.
+        val: the same kind of thing, or None.
+        rule: settings or a name; Adam if None.
+        epochs: passes over the training rows, 20 by default; each in a new random order.
+        steps: optimizer steps instead, of which an epoch takes rows / batch_size.
+        batch_size: rows per step, 32 by default; the last step of an epoch takes what is left.
+        seed: of the order of the rows and of augmentation, 0 by default; initial weights and dropout have the model's.
+        schedule: of the learning rate (`ol.schedules`); an open one is as long as the training.
+        loss: ``"cross_entropy"`` or ``"mse"``; by default what goes with the labels or targets.
+        label_smoothing, class_weights: of the cross-entropy.
+        l1, l2: penalties added to the loss, over all parameters: l1 sum |w| + l2 / 2 sum w^2.
+        clip_norm, clip_value: as in `Optimizer`.
+        augment: ``ol.data.Augment(...)``: every epoch sees other versions of the pictures.
+        norms: also record the norms of gradient, update and parameters at each step.
+        engine: ``"auto"`` runs on the compiled machine where it can and on the tape where not; the history says which
+            and why.
+        callbacks: `EarlyStopping`, `Checkpoint`, logs, your own, or functions called after each epoch.
+        resume: the directory of a `Checkpoint`: continue bit for bit where it stopped. The other options come from
+            there; only ``epochs``, ``steps``, ``callbacks`` and ``verbose`` may be given, and callbacks must be, again.
+        verbose: True shows the progress, False does not; by default it is shown on a terminal.
+
+    A divergence (a gradient that is not finite) ends the training and is recorded: ``history.status`` is
+    ``"diverged"``. Ctrl-C finishes the epoch, saves a checkpoint if there is such a callback, and then raises
+    KeyboardInterrupt; the history so far is ``model.history``.
+
+    Raises:
+        ConfigError: options that can't be, or that do not fit model and data.
+        DataError: NaN or infinities in the data.
+        StorageError: a checkpoint can't be written, or there is none to resume.
+
+    >>> import optlab as ol
+    >>> train, val, test = ol.data.load("digits").split(seed=0)
+    >>> model = ol.nn.MLP([64, 32, 10], seed=0)
+    >>> history = ol.fit(model, train, val, ol.Adam(lr=3e-3), epochs=10)
+    >>> history.status, bool(history["val_accuracy"][-1] > 0.9)
+    ('finished', True)
+    """
+    given = {
+        "steps": steps, "batch_size": batch_size, "seed": seed, "schedule": schedule, "loss": loss,
+        "label_smoothing": label_smoothing, "class_weights": class_weights, "l1": l1, "l2": l2,
+        "clip_norm": clip_norm, "clip_value": clip_value, "augment": augment, "norms": norms, "engine": engine,
+        "rule": rule, "epochs": epochs,
+    }  # fmt: skip
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    parts = as_part(train), None if val is None else as_part(val)
+    listed = [callback if isinstance(callback, Callback) else Each(callback) for callback in callbacks]
+    listed += progress(sys.stderr, verbose)
+    if resume is None:
+        config = Config(**{"rule": "adam", **options})
+        training = Training(model, *parts, config, listed)
+    else:
+        training = _resumed(model, parts, Path(resume), options, listed)
+    model.history = training.history
+    return training.run()
+
+
+def _resumed(
+    model: Module, parts: tuple[Any, Any], directory: Path, options: dict[str, Any], callbacks: list[Callback]
+) -> Training:
+    fixed = sorted(set(options) - {"epochs", "steps"})
+    if fixed:
+        raise ConfigError(f"a resumed run keeps its settings; leave out {', '.join(fixed)}")
+    arrays, rest = checkpoint.newest(directory)
+    config = Config.from_dict({**rest["config"], **options})
+    if not any(isinstance(callback, checkpoint.Checkpoint) for callback in callbacks):
+        callbacks.insert(0, checkpoint.Checkpoint(directory))
+    model.load_state_dict(under("model/", arrays))  # first: the machine's plan holds the seeds of dropout
+    training = Training(model, *parts, config, callbacks)
+    training.restore(arrays, rest)
+    return training
