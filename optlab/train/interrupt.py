@@ -37,7 +37,7 @@ class Interrupts:
         if self.asked is not None:
             leave(number)
         self.asked = number
-        print("optlab: finishing this epoch and saving; once more to stop now", file=sys.stderr, flush=True)
+        sys.stderr.write("optlab: finishing this epoch and saving; once more to stop now\n")
 
 
 def leave(number: int) -> NoReturn:

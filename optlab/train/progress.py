@@ -29,12 +29,16 @@ class Lines(Callback):
     def on_epoch(self, run: "Training") -> None:
         """Print it."""
         seconds = run.history.seconds[-1]
-        print(f"epoch {run.epoch}/{run.epochs}  {summary(run)}  {seconds:.2f} s", file=self.stream, flush=True)
+        self._say(f"epoch {run.epoch}/{run.epochs}  {summary(run)}  {seconds:.2f} s")
 
     def on_end(self, run: "Training") -> None:
         """How it ended, unless as planned."""
         if run.history.status != "finished":
-            print(f"{run.history.status}: {run.history.reason}", file=self.stream, flush=True)
+            self._say(f"{run.history.status}: {run.history.reason}")
+
+    def _say(self, text: str) -> None:
+        self.stream.write(text + "\n")
+        self.stream.flush()
 
 
 class Bar(Callback):
