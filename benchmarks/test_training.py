@@ -14,10 +14,10 @@ def test_epoch(benchmark, library, widths, batch, steps):
     racing = training.contestants(widths, batch, steps, peers=True)
     if library not in racing:
         pytest.skip(f"{library} is not installed")
-    epoch = racing[library]
-    losses = epoch()  # compile outside the clock
+    start, epoch = racing[library]
+    losses = epoch(start())  # compile outside the clock
     benchmark.extra_info["first losses"] = None if losses is None else losses[:3].tolist()
-    benchmark(epoch)
+    benchmark.pedantic(epoch, setup=lambda: ((start(),), {}), rounds=20)
 
 
 @EVERY_CASE

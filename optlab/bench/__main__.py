@@ -1,4 +1,5 @@
-"""`python -m optlab.bench WHAT`: one table in this process. `optlab bench` starts it with one thread on one core."""
+"""`python -m optlab.bench WHAT`: one table in this process. `optlab bench` starts it with one thread, on one core where
+the table's clock is CPU time."""
 
 import argparse
 import json
@@ -6,11 +7,20 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from optlab.bench import descents, gemm, kernels, training
+from optlab.bench import descents, gemm, kernels, startup, sweep, threads, training
 from optlab.descent.table import Table
-from optlab.health import machine, threads
+from optlab.health import machine
+from optlab.health import threads as pools
 
-TABLES: dict[str, ModuleType] = {"kernels": kernels, "descents": descents, "gemm": gemm, "training": training}
+TABLES: dict[str, ModuleType] = {
+    "kernels": kernels,
+    "descents": descents,
+    "gemm": gemm,
+    "training": training,
+    "sweep": sweep,
+    "threads": threads,
+    "startup": startup,
+}
 
 
 def _aligned(rows: list[dict[str, Any]]) -> Table:
@@ -33,12 +43,13 @@ def main() -> None:
         rows.append(row)
         print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
+    clock = getattr(module, "CLOCK", "CPU time")
     goals = module.verdicts(rows)
     if options.json:
-        print(json.dumps({"machine": machine(), "threads": threads(), "rows": rows, "goals": goals}))
+        print(json.dumps({"machine": machine(), "threads": pools(), "clock": clock, "rows": rows, "goals": goals}))
         return
-    print(f"{machine()}\nthreads: {threads()}; CPU time, {options.rounds} interleaved rounds, medians")
-    print("peers' columns: their time over optlab's, the median of the per-round ratios\n")
+    print(f"{machine()}\nthreads: {pools()}; {clock}, {options.rounds} interleaved rounds, medians")
+    print("columns of names: their time over optlab's, the median of the per-round ratios\n")
     print(_aligned(rows))
     print("\n" + "\n".join(goals))
 

@@ -1,4 +1,4 @@
-"""`optlab bench`: speed against the peers that are installed, in a process of its own with one thread on one core."""
+"""`optlab bench`: speed against the peers that are installed, in a process of its own, most tables on one core."""
 
 import os
 import subprocess
@@ -13,7 +13,8 @@ ONE_THREAD = {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
     "JAX_PLATFORMS": "cpu",
 }
-ALL = ("kernels", "descents", "gemm", "training")
+ONE_CORE = ("kernels", "descents", "gemm", "training", "sweep")  # CPU time
+ALL = (*ONE_CORE, "threads", "startup")
 
 
 @click.command()
@@ -22,16 +23,18 @@ ALL = ("kernels", "descents", "gemm", "training")
 @click.option("--rounds", type=click.IntRange(min=1), default=11, show_default=True, help="Interleaved rounds.")
 @json_option
 def bench(what: str | None, peers: bool, rounds: int, as_json: bool) -> int:
-    """Measure update kernels, 2-D descents, matrix products, training, or all: ratios to peers in the same run.
+    """Measure update kernels, 2-D descents, matrix products, training, a sweep of models in one thread and in two,
+    the start of a process, or all: ratios to peers in the same run.
 
-    The kernels take about a minute, three with --peers; the others half a minute each.
+    The kernels take about a minute, three with --peers, the sweep one with --peers; the others half a minute each.
     """
     if peers:
         _need_a_peer()
     for table in (what,) if what else ALL:
         command = [sys.executable, "-m", "optlab.bench", table, "--rounds", str(rounds)]
         command += ["--peers"] * peers + ["--json"] * as_json
-        code = subprocess.run(command, env={**os.environ, **ONE_THREAD}, preexec_fn=_pin, check=False).returncode
+        pin = _pin if table in ONE_CORE else None
+        code = subprocess.run(command, env={**os.environ, **ONE_THREAD}, preexec_fn=pin, check=False).returncode
         if code:
             return code
     return 0
