@@ -261,6 +261,20 @@ def test_the_tape_engine_is_the_machine_in_slow_motion(options, optimizer, dtype
             np.testing.assert_allclose(machine[key].astype(dtype), tape[key].astype(dtype), rtol=close or 0)
 
 
+@pytest.mark.parametrize("scaled", [False, True])
+def test_rows_that_stand_together_are_read_where_they_are(scaled):
+    """All in order, a jump inside a batch, a batch elsewhere: the same numbers as gathered, and x stays as it is."""
+    x, y = data(7, 5, "float32")
+    before, options = x.copy(), {"scaler": (np.ones(7), np.full(7, 2.0))} if scaled else {}
+    in_runs = np.concatenate([np.arange(30, 46), np.arange(10), np.arange(20, 26), np.arange(34, 50)])
+    for order in (None, in_runs, np.arange(50)[::-1]):
+        models = [nn.MLP([7, 9, 5]) for _ in range(2)]
+        for engine, model in zip((Machine, Tape), models, strict=True):
+            engine(model, ol.Optimizer(model.parameters(), "adam"), batch_size=BATCH, **options).epoch(x, y, order)
+        assert_equal(*models)
+    np.testing.assert_array_equal(x, before)
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
 def test_class_weights_are_torchs(smoothing):
     torch = pytest.importorskip("torch")

@@ -93,21 +93,29 @@ def execute(
     params, grads = arena[P], arena[G]
     chosen, wanted = np.empty(batch, np.int64), np.empty((batch, targets.shape[1]), work.dtype)
     zero = work.dtype.type(0)
+    flat = x.reshape(-1)
+    direct = plan.shape[0] > 0 and plan[0, 0] != STANDARDISE
     size = int(controls[controls.shape[0] - 1, HIGH])  # the row is longer, up to a whole cache line
     for s in range(steps):
         first = s * batch
         m = min(batch, n - first)
-        for i in range(m):
-            row = order[first + i]
-            for j in range(np.uint64(inputs)):
-                work[np.uint64(i * inputs) + j] = x[row, j]
+        here = order[first]
+        together = direct  # rows that stand one after the other are read where they are
+        for i in range(1, m):
+            together = together and order[first + i] == here + i
+        if not together:
+            for i in range(m):
+                row = order[first + i]
+                for j in range(np.uint64(inputs)):
+                    work[np.uint64(i * inputs) + j] = x[row, j]
         loss = 0.0
         for r in range(plan.shape[0]):
             op, a, b, c = plan[r, 0], plan[r, 1], plan[r, 2], plan[r, 3]
             d, e, f, g = plan[r, 4], plan[r, 5], plan[r, 6], plan[r, 7]
             if op == LINEAR:
                 z = matrix(work, d, m, f)
-                nn(matrix(work, a, m, e), matrix(params, b, e, f), z)
+                rows = matrix(flat, here * inputs, m, e) if a == 0 and together else matrix(work, a, m, e)
+                nn(rows, matrix(params, b, e, f), z)
                 if c != NONE:
                     add_bias(z, vector(params, c, f))
             elif op == ACTIVATE:
@@ -155,7 +163,8 @@ def execute(
                 loss += squared_error(y, wanted[:m], dy)
             elif op == TO_WEIGHT:
                 dz = matrix(work, b, m, f)
-                tn(matrix(work, a, m, e), dz, matrix(grads, c, e, f))
+                rows = matrix(flat, here * inputs, m, e) if a == 0 and together else matrix(work, a, m, e)
+                tn(rows, dz, matrix(grads, c, e, f))
                 if d != NONE:
                     sum_rows(dz, vector(grads, d, f))
             elif op == TO_INPUT:

@@ -72,6 +72,6 @@ def check(tensors: Sequence[Tensor]) -> None:
             raise ConfigError(f"a parameter has no elements: shape {tensor.shape}")
     if len({id(t) for t in tensors}) < len(tensors):
         raise ConfigError("the same tensor was given twice; it would be updated twice per step")
-    kinds = sorted({str(t.dtype) for t in tensors})
+    kinds = {t.dtype for t in tensors}
     if len(kinds) > 1:
-        raise ConfigError(f"parameters must share one dtype, got {' and '.join(kinds)}")
+        raise ConfigError(f"parameters must share one dtype, got {' and '.join(sorted(map(str, kinds)))}")
