@@ -61,10 +61,10 @@ def start(tmp_path_factory):
     return functools.partial(begin, copy)
 
 
-def begin(copy, folder, names=SIX, modules=""):
+def begin(copy, folder, names=SIX, modules="", code=PROBE):
     path = os.pathsep.join(map(str, (copy, folder.parent)))
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder), "PYTHONPATH": path}
-    command = [sys.executable, "-c", PROBE, " ".join(names), modules]
+    command = [sys.executable, "-c", code, " ".join(names), modules]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, env=environment, cwd=copy, **pipes)
 
@@ -172,6 +172,22 @@ MINE = ("mine", "factory-one", "factory-two", "lambda-one", "lambda-two")
 def moved(k):
     """Where p - k lr g goes in PROBE."""
     return [x - 0.5 * k * 0.25 + 0.5 * k for x in (1.0, -2.0, 3.0)]
+
+
+@needs_compiler
+def test_steps_compiled_in_two_processes_are_no_namesakes(start, tmp_path):
+    """Numba counts functions from 1 in every process; a third one that loads both would run one for the other."""
+    code = (
+        "import sys, numpy as np, optlab as ol\n"
+        "w = ol.Tensor(np.ones(4, 'f4'), requires_grad=True)\n"
+        "optimizer = ol.Optimizer([w], sys.argv[1])\n"
+        "optimizer.zero_grad(); optimizer.step()\n"
+        "print(*(result.fndesc.mangled_name for result in optimizer._step.overloads.values()))\n"
+    )
+    processes = [start(tmp_path / "cache", [rule], code=code) for rule in ("adam", "momentum")]
+    first, second = (process.communicate(timeout=120)[0].strip() for process in processes)
+    assert first
+    assert first != second
 
 
 @needs_compiler

@@ -9,8 +9,10 @@ and it appears by an atomic rename: nothing is shared, so nothing can be confuse
 
 import functools
 import hashlib
+import itertools
 import os
 import pickle
+import secrets
 import sys
 import warnings
 from collections.abc import Callable
@@ -21,8 +23,13 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba.core.bytecode import FunctionIdentity
 from numba.core.caching import FunctionCache
 from numba.core.serialize import dumps
+
+# Numba numbers compiled functions from 1 in every process, and the number is part of a function's name in machine code.
+# Two rules' steps compiled in two processes would be namesakes; a third process that loads both runs one for the other.
+FunctionIdentity._unique_ids = itertools.count(secrets.randbits(56))
 
 HERE = Path(__file__).parent
 CHECK_BYTES = 32  # a sha256 in front of every file
