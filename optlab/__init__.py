@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from optlab import data as data
     from optlab import nn as nn
     from optlab import schedules as schedules
+    from optlab import sklearn as sklearn
     from optlab.autograd.modes import no_grad as no_grad
     from optlab.autograd.tensor import Tensor as Tensor
     from optlab.descent.basin import Basin as Basin
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from optlab.train.checkpoint import Checkpoint as Checkpoint
     from optlab.train.fit import fit as fit
     from optlab.train.history import History as History
+    from optlab.train.lr_find import Found as Found
+    from optlab.train.lr_find import lr_find as lr_find
 
 __version__ = "0.1.0"
 
@@ -62,6 +65,7 @@ _HOME = {
     "Checkpoint": "optlab.train.checkpoint",
     "History": "optlab.train.history",
     "fit": "optlab.train.fit",
+    **dict.fromkeys(("Found", "lr_find"), "optlab.train.lr_find"),
     "Optimizer": "optlab.optim.optimizer",
     "Settings": "optlab.optim.settings",
     "Tensor": "optlab.autograd.tensor",
@@ -69,6 +73,7 @@ _HOME = {
     "data": "optlab.data",
     "nn": "optlab.nn",
     "schedules": "optlab.schedules",
+    "sklearn": "optlab.sklearn",
     "no_grad": "optlab.autograd.modes",
 }
 __all__ = sorted([*_HOME, "__version__"])

@@ -1,0 +1,243 @@
+"""`lr_find`: sweep the learning rate up within one short training, and read good rates off the loss."""
+
+import copy
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from optlab.data.augment import Augment
+from optlab.data.splits import ORDER, generator
+from optlab.errors import ConfigError, NonFiniteError
+from optlab.nn.module import Module
+from optlab.optim.settings import Settings
+from optlab.train.config import Config, EngineName, whole
+from optlab.train.evaluate import as_part
+from optlab.train.training import Training
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FEWEST = 20  # steps: fewer leave nothing between the two ends that are not looked at
+TAIL = 5  # steps at the end that are not looked at: there the loss is about to blow up
+DEFAULT = "minimum/10"
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a sweep of the learning rate showed.
+
+    Attributes:
+        lrs, losses, smoothed: one entry per step, up to the one where the sweep ended; ``losses[i]`` was measured
+            before the update with ``lrs[i]``.
+        suggestions: by name, see `suggest`; NaN where the sweep ended too soon.
+        reason: why it ended.
+        engine: ``"machine"`` or ``"tape"``.
+    """
+
+    lrs: np.ndarray
+    losses: np.ndarray
+    smoothed: np.ndarray
+    suggestions: dict[str, float]
+    reason: str
+    engine: str
+
+    @property
+    def suggestion(self) -> float:
+        """The rate to start with."""
+        return self.suggestions[DEFAULT]
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Losses against the rate, with the suggestions."""
+        from optlab.viz.training import plot_lr_find
+
+        return plot_lr_find(self, ax)
+
+    def __repr__(self) -> str:
+        rates = ", ".join(f"{name} {rate:.3g}" for name, rate in self.suggestions.items())
+        return f"Found({self.suggestion:.3g}; {rates}; {self.reason})"
+
+
+def lr_find(
+    model: Module,
+    train: Any,
+    rule: Settings | str,
+    *,
+    low: float = 1e-7,
+    high: float = 10.0,
+    steps: int = 100,
+    batch_size: int = 32,
+    seed: int = 0,
+    smoothing: float = 0.98,
+    stop: float = 4.0,
+    loss: str | None = None,
+    label_smoothing: float = 0.0,
+    class_weights: Sequence[float] | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    augment: Augment | None = None,
+    engine: EngineName = "auto",
+) -> Found:
+    """Train a copy of ``model`` while the rate grows, a_i = low (high/low)^(i/(steps - 1)), and suggest rates.
+
+    The model, its gradients, an optimizer that is at work on it and the global random state stay as they are.
+
+    Args:
+        model, train: as in `fit`.
+        rule: settings or a name; its own learning rate does not matter.
+        low, high: the first and the last rate.
+        steps: of the sweep, a batch each; the rows are used again, in a new order, when they run out.
+        batch_size, seed: as in `fit`.
+        smoothing: b in [0, 1) of the moving average, see `smooth`.
+        stop: the sweep ends where s > s_min + (stop - 1) |s_min|, s the smoothed loss and s_min its lowest value so
+            far: above ``stop`` times the best. It also ends where loss or gradient are not finite.
+        loss, label_smoothing, class_weights, l1, l2, clip_norm, clip_value, augment, engine: as in `fit`.
+
+    Raises:
+        ConfigError: an option outside its range, or options that do not fit model and data.
+        DataError: NaN or infinities in the data.
+
+    Source: Smith, "Cyclical learning rates for training neural networks", 2017, section 3.3; as fastai does it.
+
+    >>> import optlab as ol
+    >>> train, val, test = ol.data.load("digits").split(seed=0)
+    >>> model = ol.nn.MLP([64, 32, 10], seed=0)
+    >>> found = ol.lr_find(model, train, ol.SGD())
+    >>> 0.1 < found.suggestion < 2.0
+    True
+    >>> history = ol.fit(model, train, val, ol.SGD(lr=found.suggestion), epochs=3)
+    """
+    if not (0.0 < low < high < np.inf):
+        raise ConfigError(f"the rates go from low to high, 0 < low < high, got low={low!r} and high={high!r}")
+    if not 0.0 <= smoothing < 1.0:
+        raise ConfigError(f"smoothing is in [0, 1), got {smoothing!r}")
+    if not stop > 1.0:
+        raise ConfigError(f"stop is a multiple of the best loss above 1, got {stop!r}")
+    whole("steps", steps, FEWEST)
+    config = Config(
+        rule=rule,  # type: ignore[arg-type]  # Config makes settings of a name
+        steps=steps,
+        batch_size=batch_size,
+        seed=seed,
+        loss=loss,
+        label_smoothing=label_smoothing,
+        class_weights=None if class_weights is None else tuple(class_weights),
+        l1=l1,
+        l2=l2,
+        clip_norm=clip_norm,
+        clip_value=clip_value,
+        augment=augment,
+        engine=engine,
+    )
+    rates = np.geomspace(low, high, steps)
+    with _random_state_kept(), np.errstate(all="ignore"):  # to diverge is what a sweep is for
+        training = Training(copy.deepcopy(model), as_part(train), None, config)
+        losses, reason = _sweep(training, rates)
+        return read(rates, losses, reason, smoothing=smoothing, stop=stop, engine=training.engine.name)
+
+
+def read(
+    rates: np.ndarray,
+    losses: np.ndarray,
+    reason: str = "",
+    *,
+    smoothing: float = 0.98,
+    stop: float = 4.0,
+    engine: str = "",
+) -> Found:
+    """What a sweep that was planned at these ``rates`` says; its finite ``losses`` end early for this ``reason``."""
+    skip = len(rates) // 10
+    smoothed = smooth(losses, smoothing, skip)
+    lowest = np.minimum.accumulate(smoothed)
+    limit = lowest + (stop - 1.0) * np.abs(lowest)
+    above = np.flatnonzero(smoothed > limit)
+    if above.size:
+        end = int(above[0])
+        reason = f"the smoothed loss passed {limit[end]:.4g} (its best was {lowest[end]:.4g}) at {_at(end, rates)}"
+        losses, smoothed = losses[: end + 1], smoothed[: end + 1]
+    lrs = rates[: len(losses)]
+    suggestions = suggest(lrs, smoothed, skip)
+    if np.isnan(suggestions[DEFAULT]):
+        reason += "; too soon to suggest a rate: sweep from a lower one, or in more steps"
+    return Found(lrs, losses, smoothed, suggestions, reason, engine)
+
+
+def smooth(losses: np.ndarray, beta: float, skip: int) -> np.ndarray:
+    """s_i = m_i / (1 - b^(i+1)), m_i = b m_(i-1) + (1 - b) l_i: the moving average, corrected for its start.
+
+    The first ``skip`` losses count as their median: so slow a start is flat but for the batches, and a spike there
+    would bend the average for a hundred steps.
+    """
+    held = losses.copy()
+    if skip and len(held):
+        held[:skip] = np.median(held[:skip])
+    mean, smoothed = 0.0, np.empty(len(held))
+    for i, value in enumerate(held):
+        mean = beta * mean + (1.0 - beta) * value
+        smoothed[i] = mean / (1.0 - beta ** (i + 1))
+    return smoothed
+
+
+def suggest(lrs: np.ndarray, smoothed: np.ndarray, skip: int) -> dict[str, float]:
+    """Three rates, read off the curve without its first ``skip`` and last five steps; NaN if three are not left.
+
+    - steepest: where ds / d ln a is most negative.
+    - valley: half-way along the longest falling stretch. Of the longest strictly falling subsequence, of n steps and
+      with its last at e: the step e - n + int(n/3) + int(n/6).
+    - minimum/10: a tenth of the rate with the lowest loss, ``lrs[0]`` at least.
+
+    Source: fastai, ``callback/schedule.py``: ``steep``, ``valley`` and ``minimum``.
+    """
+    rates, losses = lrs[skip:-TAIL], smoothed[skip:-TAIL]
+    if len(losses) < 3:
+        return dict.fromkeys(("steepest", "valley", "minimum/10"), np.nan)
+    falling = np.ones(len(losses), int)  # the length of the longest falling subsequence that ends here
+    for i in range(1, len(losses)):
+        falling[i] += falling[:i].max(where=losses[:i] > losses[i], initial=0)
+    end = int(falling.argmax())
+    n = int(falling[end])
+    return {
+        "steepest": float(rates[(np.diff(losses) / np.diff(np.log(rates))).argmin()]),
+        "valley": float(rates[max(0, end - n + int(n / 3) + int(n / 6))]),
+        "minimum/10": max(float(lrs[0]), float(rates[losses.argmin()]) / 10.0),
+    }
+
+
+def _sweep(training: Training, rates: np.ndarray) -> tuple[np.ndarray, str]:
+    """The losses, as far as they are finite, and why they end."""
+    n, losses = len(training.train), []
+    wanted = len(rates) * training.engine.batch_size
+    epochs = [generator(training.config.seed, ORDER, epoch).permutation(n) for epoch in range(-(-wanted // n))]
+    rows = training.train.rows[np.concatenate(epochs)[:wanted]]
+    reason = f"all {len(rates)} steps were taken; the loss did not blow up"
+    try:
+        for record, _ in training._batches(rows, rates):
+            losses.append(record["loss"])
+    except NonFiniteError as error:
+        losses.append(error.record["loss"])
+        reason = f"the gradient was not finite at {_at(sum(map(len, losses)) - 1, rates)}"
+    record = np.concatenate(losses)
+    bad = np.flatnonzero(~np.isfinite(record))
+    if bad.size:
+        record, reason = record[: bad[0]], f"the loss was not finite at {_at(int(bad[0]), rates)}"
+    return record, reason
+
+
+def _at(step: int, rates: np.ndarray) -> str:
+    return f"step {step + 1} of {len(rates)}, lr {rates[step]:.3g}"
+
+
+@contextmanager
+def _random_state_kept() -> Iterator[None]:
+    """A layer of the user's may draw from the global generators."""
+    state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        random.setstate(state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
