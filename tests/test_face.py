@@ -1,4 +1,4 @@
-"""The first page of the contract with the user: every call as it is written there, one after the other.
+"""The contract with the user, sections 1 and 2: every call as it is written there, one after the other.
 
 Numbers of steps and starts are smaller where the compiler is off; nothing else differs.
 """
@@ -141,3 +141,94 @@ def test_a_surface_of_ones_own():
     assert run.status == "converged"
     np.testing.assert_allclose(run.points[-1], (1, -2), atol=1e-8)
     assert ol.descend(fn, "adam").surface.minima == ()
+
+
+def test_train_a_small_network(folder):
+    data = ol.data.load("digits")
+    train, val, test = data.split(val=0.15, test=0.15, seed=0)
+    with pytest.raises(ol.SealError):
+        test.x  # noqa: B018
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((40, 3)), rng.integers(0, 2, 40)
+    mine = ol.data.from_arrays(X, y)
+    assert mine.x.dtype == np.float32
+    assert ol.data.from_arrays(X, X[:, 0]).y.shape == (40, 1)
+    model = ol.nn.MLP(
+        [64, 32, 10], activation="relu", batch_norm=False, dropout=0.0, init="he", dtype="float32", seed=0
+    )
+    epochs = 20 if JIT else 3
+    history = ol.fit(model, train, val, ol.Adam(lr=1e-3), epochs=epochs, batch_size=32, seed=0,
+                     schedule=ol.schedules.OneCycle(max_lr=1e-2), clip_norm=1.0, l1=0.0, l2=1e-4,
+                     callbacks=[ol.EarlyStopping(patience=5), ol.Checkpoint("run/")])  # fmt: skip
+    for curve in ("train_loss", "val_loss", "val_accuracy", "lr"):
+        assert history[curve].shape == (history.epochs,)
+    ol.fit(model, train, val, resume="run/")
+    if JIT:
+        assert history["val_accuracy"][-1] > 0.93
+    score = model.evaluate(test, unseal="final table")
+    assert score.rows == len(test)
+    with pytest.raises(ol.SealError):
+        model.evaluate(test, unseal="once more")
+    model.evaluate(test, unseal="once more", force=True)
+    path = model.save("model.npz")
+    model.load(path)
+    model.freeze("0")
+    model.replace_head(10)
+    ol.fit(model, train, epochs=1, engine="tape")
+
+
+def test_the_autograd_underneath():
+    model, labels = ol.nn.MLP([64, 10]), np.arange(4)
+    x = ol.Tensor(np.ones((4, 64), "f4"), requires_grad=True)
+    (-(x + 1.0 - 0.5) * x / 2.0 @ x.T).sum()
+    (x**2).exp().log().tanh().sigmoid().relu().mean().max().reshape(1)
+    loss = ol.nn.cross_entropy(model(x), labels)
+    loss.backward()
+    assert isinstance(x.data, np.ndarray)
+    assert x.grad.shape == (4, 64)
+    assert ol.autograd.check(lambda t: (t * t).sum(), ol.Tensor(np.ones((2, 3)), requires_grad=True)) < 1e-6
+
+    opt = ol.Optimizer(model.parameters(), ol.Adam(lr=1e-3))
+    opt.zero_grad()
+    loss = ol.nn.cross_entropy(model(x), labels)
+    loss.backward()
+    opt.step()
+    opt.state_dict()
+    opt.lr = 1e-4
+    ol.Optimizer(model.parameters(), ol.Adam(), nonfinite="raise")
+
+
+def test_learning_rates():
+    train, _, _ = ol.data.load("digits").split()
+    model = ol.nn.MLP([64, 32, 10])
+    before = model.state_dict()
+    found = ol.lr_find(model, train, ol.Adam(), low=1e-7, high=10, steps=100)
+    assert len(found.lrs) == len(found.losses) == len(found.smoothed)
+    assert 1e-7 <= found.suggestion <= 10
+    assert found.reason
+    found.plot()
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+    for name in (
+        "Constant",
+        "StepDecay",
+        "ExponentialDecay",
+        "InverseTime",
+        "Cosine",
+        "Warmup",
+        "Cyclical",
+        "OneCycle",
+    ):
+        assert callable(getattr(ol.schedules, name))
+    for mode in ("triangular", "triangular2", "exp_range"):
+        ol.schedules.Cyclical(mode=mode)
+    ol.schedules.Warmup(5, then=ol.schedules.Cosine())
+    ol.schedules.ReduceOnPlateau(factor=0.1, patience=3, threshold=1e-3, cooldown=1, min_lr=1e-6)
+
+
+def test_scikit_learns_verbs():
+    from sklearn.model_selection import GridSearchCV
+
+    X, y = ol.data.load("digits").x[:300], ol.data.load("digits").y[:300]
+    search = GridSearchCV(ol.sklearn.MLPClassifier(rule=ol.Adam(), epochs=3), {"lr": [1e-4, 1e-2]}, cv=2).fit(X, y)
+    assert search.best_params_ == {"lr": 1e-2}

@@ -22,7 +22,7 @@ LAYERS = (
     {"optim", "nn"},
     {"descent", "train", "search"},
     {"optlab"},  # the facade: `import optlab as ol`
-    {"objectives", "integrations", "viz", "health"},
+    {"objectives", "integrations", "viz", "health", "sklearn"},
     {"gallery", "bench"},
     {"cli"},
     {"__main__"},

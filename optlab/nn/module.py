@@ -23,7 +23,7 @@ class Module:
     Attributes:
         training: whether batch normalisation and dropout do what they do while training.
         frozen: whether it stays in eval mode whatever `train` says.
-        directory: where the checkpoints of its last `fit` are, if there are any.
+        directory: where the checkpoints of its last `fit` or `load` are, if there are any.
         history: the curves of its last `fit`.
     """
 
@@ -172,11 +172,15 @@ class Module:
         return evaluate(self, data, unseal, force=force)
 
     def save(self, path: str | Path) -> Path:
-        """Write parameters and buffers to ``path``, an npz; `load` reads it."""
-        path = Path(path)
-        with path.open("wb") as file:
-            np.savez(file, allow_pickle=False, **self.state_dict())
-        return path
+        """Write parameters and buffers to ``path``, an npz; `load` reads it.
+
+        Raises:
+            StorageError: it can't be written; what was there before is unharmed.
+        """
+        from optlab.train.checkpoint import save
+
+        save(Path(path), self.state_dict())
+        return Path(path)
 
     def load(self, path: str | Path) -> Self:
         """Take over parameters and buffers from an npz of `save`, or the best ones of a `Checkpoint`'s directory.
@@ -188,4 +192,6 @@ class Module:
         from optlab.train.checkpoint import weights
 
         self.load_state_dict(weights(path))
+        if Path(path).is_dir():  # the test set that was opened there stays opened
+            self.directory = Path(path).absolute()
         return self

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 import numpy as np
 
-from optlab.errors import ConfigError
+from optlab.errors import ConfigError, StorageError
 from optlab.train.config import whole
 from optlab.train.history import direction
 
@@ -34,6 +34,10 @@ class Callback:
     def on_end(self, run: "Training") -> None:
         """After the last epoch, however it ended."""
 
+    def settings(self) -> dict[str, Any] | None:
+        """What it was made with, for a resumed run to make it again; None if it must be given again."""
+        return None
+
     def state_dict(self) -> dict[str, np.ndarray]:
         """Arrays that a resumed run needs to go on as if it had not stopped."""
         return {}
@@ -57,7 +61,7 @@ class EarlyStopping(Callback):
     """Stop once a curve has not improved for ``patience`` epochs; the best epoch's parameters come back.
 
     An epoch improves if it is below the best so far by more than ``min_delta`` (above, for an accuracy); NaN does not.
-    The same decisions as Keras's callback.
+    The same decisions as Keras's callback, for which, however, a NaN in the first epoch is the best for ever.
 
     Args:
         patience: epochs without improvement that end the training.
@@ -86,7 +90,7 @@ class EarlyStopping(Callback):
         """Compare, remember, and perhaps stop."""
         value = direction(self.monitor) * run.history.last(self.monitor)
         self.waited += 1
-        if value < self.best - self.min_delta:
+        if value + self.min_delta < self.best:  # rounded as in Keras
             self.best, self.best_epoch, self.waited = value, run.epoch, 0
             if self.restore_best:
                 self._kept = run.model.state_dict()
@@ -97,6 +101,10 @@ class EarlyStopping(Callback):
         """Bring the best epoch back."""
         if self._kept:
             run.model.load_state_dict(self._kept)
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments."""
+        return {name: getattr(self, name) for name in ("patience", "monitor", "min_delta", "restore_best")}
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """The best so far, and its parameters."""
@@ -117,10 +125,17 @@ class _Log(Callback):
         self.path = Path(path)
         self._file: TextIO | None = None
 
+    def settings(self) -> dict[str, Any]:
+        """The argument; a resume may run in another folder."""
+        return {"path": str(self.path.absolute())}
+
     def on_start(self, run: "Training") -> None:
         """Begin the file anew with the epochs there are: those before a resume."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("w", newline="", encoding="utf-8")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("w", newline="", encoding="utf-8")
+        except OSError as error:
+            raise StorageError(f"the log {self.path} can't be written: {error.strerror}") from None
         for i in range(run.epoch):
             self._line({"epoch": i + 1, **{name: float(run.history[name][i]) for name in run.history}})
 

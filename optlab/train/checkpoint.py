@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import struct
 import warnings
 import zipfile
 import zlib
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 FOLDER = "checkpoints"
 NAME = re.compile(r"epoch-(\d+)\.json")
 VERSION = 1
+# what zipfile and NumPy raise on a damaged file
+BROKEN = (
+    *(ValueError, TypeError, AttributeError, LookupError, ArithmeticError, EOFError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
 State = tuple[dict[str, np.ndarray], dict[str, Any]]  # arrays, and what JSON holds
 
 
@@ -52,16 +58,23 @@ class Checkpoint(Callback):
 
     def on_start(self, run: "Training") -> None:
         """Make the folder; a second training in it must be a resume."""
+        if self.monitor is not None and not (run.val is None and self.monitor.startswith("val_")):
+            run.need(self.monitor)
         folder = self.directory / FOLDER
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            for draft in folder.glob(".epoch-*"):  # of a run that was killed while it wrote
+                draft.unlink(missing_ok=True)
         except OSError as error:
             raise StorageError(f"the checkpoints' folder can't be made: {error}") from None
-        if run.epoch == 0 and numbers(self.directory):
-            raise StorageError(
-                f'{folder} has the checkpoints of another run; continue it with resume="{self.directory}"'
-            )
-        run.model.directory = self.directory
+        if run.epoch == 0:
+            if numbers(self.directory):
+                raise StorageError(
+                    f'{folder} has the checkpoints of another run; continue it with resume="{self.directory}"'
+                )
+            self._best, self._best_epoch = np.inf, 0
+        self._written = run.epoch
+        run.model.directory = self.directory.absolute()
 
     def on_epoch(self, run: "Training") -> None:
         """Perhaps write one."""
@@ -75,18 +88,26 @@ class Checkpoint(Callback):
             self._write(run)
 
     def on_end(self, run: "Training") -> None:
-        """The last epoch, if it has none yet; not after a divergence, whose parameters are of no use."""
-        if run.history.status != "diverged" and self._written != run.epoch > 0:
+        """The last epoch, if it has none yet; not when one was broken off, by a divergence or a second Ctrl-C."""
+        if not run.midway and self._written != run.epoch > 0:
             self._write(run)
 
+    def settings(self) -> dict[str, Any]:
+        """The arguments, except for the directory, which may have been moved."""
+        return {"every": self.every, "keep": self.keep, "best": self.monitor}
+
     def state_dict(self) -> dict[str, np.ndarray]:
-        """The best so far."""
-        return {"best": np.array(self._best), "epoch": np.array(self._best_epoch)}
+        """The best so far, and of which curve."""
+        return {
+            "best": np.array(self._best),
+            "epoch": np.array(self._best_epoch),
+            "monitor": np.array(self.monitor or ""),
+        }
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """Take over a `state_dict`."""
-        self._best, self._best_epoch = float(state["best"]), int(state["epoch"])
-        self._written = -1
+        """Take over a `state_dict`; the best only of the curve that is watched now, too."""
+        if str(state["monitor"]) == (self.monitor or ""):
+            self._best, self._best_epoch = float(state["best"]), int(state["epoch"])
 
     def _write(self, run: "Training") -> None:
         arrays, rest = run.state()
@@ -94,7 +115,7 @@ class Checkpoint(Callback):
         self._written = run.epoch
         for number in numbers(self.directory)[: -self.keep]:
             if number != self._best_epoch:
-                for path in _paths(self.directory, number):
+                for path in reversed(_paths(self.directory, number)):  # the manifest first: half a one is none
                     path.unlink(missing_ok=True)
 
 
@@ -147,13 +168,18 @@ def newest(directory: str | Path) -> State:
     Raises:
         StorageError: there is none.
     """
-    directory = Path(directory)
+    directory, problems = Path(directory), []
     for number in reversed(numbers(directory)):
         try:
-            return read(directory, number)
+            state = read(directory, number)
         except StorageError as error:
-            warnings.warn(f"{error}; the one before it is used", stacklevel=2)
-    raise StorageError(f"{directory / FOLDER} has no whole checkpoint; was it made by ol.Checkpoint?")
+            problems.append(str(error))
+            continue
+        for problem in problems:
+            warnings.warn(f"{problem}; the one before it is used", stacklevel=2)
+        return state
+    why = problems[0] if problems else "was it made by ol.Checkpoint?"
+    raise StorageError(f"{directory / FOLDER} has no whole checkpoint: {why}")
 
 
 def best(directory: str | Path) -> State:
@@ -180,12 +206,26 @@ def weights(path: str | Path) -> dict[str, np.ndarray]:
         arrays, _ = best(path)
         return {key.removeprefix("model/"): value for key, value in arrays.items() if key.startswith("model/")}
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:  # np.load alone leaks a broken one
             return dict(arrays)
     except OSError as error:
         raise StorageError(f"the model {path} can't be read: {error.strerror or error}") from None
-    except (ValueError, zipfile.BadZipFile, zlib.error, KeyError, EOFError, TypeError, AttributeError) as error:
+    except BROKEN as error:
         raise StorageError(f"{path} is no model that model.save wrote, or it is damaged: {error}") from None
+
+
+def save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write an npz, whole or not at all.
+
+    Raises:
+        StorageError: the disk is full, or can't be written.
+    """
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **arrays)
+    try:
+        _atomically(path, content.getvalue())
+    except OSError as error:
+        raise StorageError(f"the model {path} can't be written: {error.strerror}") from None
 
 
 def numbers(directory: Path) -> list[int]:
@@ -201,9 +241,9 @@ def _paths(directory: Path, number: int) -> tuple[Path, Path]:
 
 def _sealed(body: dict[str, Any]) -> bytes:
     """The one spelling of a manifest: any changed bit of the file is then a change of its content."""
-    text = json.dumps(body, sort_keys=True, indent=1)
+    text = json.dumps(body, sort_keys=True, indent=1, default=np.generic.item)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return json.dumps({**body, "sha256": digest}, sort_keys=True, indent=1).encode()
+    return json.dumps({**body, "sha256": digest}, sort_keys=True, indent=1, default=np.generic.item).encode()
 
 
 def _atomically(path: Path, data: bytes) -> None:

@@ -44,7 +44,10 @@ class Config:
         if self.schedule is not None:
             change(self, "schedule", as_schedule(self.schedule))
         if self.class_weights is not None:
-            change(self, "class_weights", tuple(float(w) for w in self.class_weights))
+            try:
+                change(self, "class_weights", tuple(float(w) for w in self.class_weights))
+            except (TypeError, ValueError):
+                raise ConfigError(f"class_weights are numbers, one per class, got {self.class_weights!r}") from None
         for name in ("epochs", "batch_size"):
             whole(name, getattr(self, name), 1)
         whole("seed", self.seed, 0)
@@ -54,6 +57,9 @@ class Config:
             raise unknown("loss", self.loss, LOSSES)
         if self.engine not in ENGINES:
             raise unknown("engine", self.engine, ENGINES)
+        for name in ("label_smoothing", "l1", "l2"):
+            if not isinstance(getattr(self, name), int | float | np.floating):
+                raise ConfigError(f"{name} is a number, got {getattr(self, name)!r}")
         limit("clip_norm", self.clip_norm)
         limit("clip_value", self.clip_value)
         if self.augment is not None and not isinstance(self.augment, Augment):

@@ -61,7 +61,7 @@ class Engine:
         self.class_weights = None if class_weights is None else as_weights(class_weights, self.outputs, self._dtype)
         self.scaler = None if scaler is None else (self._per_feature(scaler[0]), self._per_feature(scaler[1]))
         self._norms = [layer for layer in model.modules() if isinstance(layer, BatchNorm1d)]
-        self._finite: weakref.ref[np.ndarray] | None = None  # the array that was last found to be finite
+        self._finite: dict[str, weakref.ref[np.ndarray]] = {}  # the arrays that were last found to be finite
 
     def epoch(self, x: Any, y: Any, order: Any = None, rates: Any = None) -> dict[str, np.ndarray]:
         """Train on the rows ``order`` (all in order if None) of ``x`` (n, inputs) and ``y``; one entry per step.
@@ -90,7 +90,7 @@ class Engine:
         log = np.full((steps, LOGGED), np.nan)
         done = self._run(data, labels, targets, rows, schedule, log)
         if done < steps:
-            error = NonFiniteError(f"step {done} of the epoch: {self.optimizer._complaint()}")
+            error = NonFiniteError(self.optimizer._complaint())
             error.record = self._record(log[: done + 1])
             raise error
         return self._record(log)
@@ -126,26 +126,27 @@ class Engine:
             raise ConfigError(f"x must have shape (n, {self.inputs}), got {data.shape}")
         if data.dtype != self._dtype:
             raise ConfigError(f"x is {data.dtype}, the model {self._dtype}; convert one: x.astype(...)")
-        self._refuse_what_is_not_finite(data)
+        self._refuse_what_is_not_finite("x", data)
         data = plain(data)
         n = len(data)
         rows = np.arange(n) if order is None else np.ascontiguousarray(order, np.int64)
         if rows.ndim != 1 or (rows.size and not (rows.min() >= 0 and rows.max() < n)):
             raise ConfigError(f"order must be row numbers from 0 to {n - 1}")
         if self.loss == "mse":
-            targets = np.array(y, self._dtype, ndmin=2)
+            targets = np.asarray(y, self._dtype)
             if targets.shape != (n, self.outputs):
                 raise ConfigError(f"y must have shape ({n}, {self.outputs}), got {np.shape(y)}")
-            refuse("y", targets)
-            return data, np.zeros(0, np.int64), np.ascontiguousarray(targets), rows
+            self._refuse_what_is_not_finite("y", targets)
+            return data, np.zeros(0, np.int64), plain(targets), rows
         labels = as_labels(y, n, self.outputs) if n else np.zeros(0, np.int64)
         return data, plain(labels), np.zeros((0, 0), self._dtype), rows
 
-    def _refuse_what_is_not_finite(self, data: np.ndarray) -> None:
+    def _refuse_what_is_not_finite(self, name: str, data: np.ndarray) -> None:
         """Once per array: a reading of the whole data set in every epoch would cost a twentieth of it."""
-        if self._finite is None or self._finite() is not data:
-            refuse("x", data)
-            self._finite = weakref.ref(data)
+        seen = self._finite.get(name)
+        if seen is None or seen() is not data:
+            refuse(name, data)
+            self._finite[name] = weakref.ref(data)
 
 
 def refuse(name: str, data: np.ndarray) -> None:

@@ -13,6 +13,7 @@ from optlab.data.ledger import Ledger
 from optlab.data.sealed import Sealed
 from optlab.errors import ConfigError
 from optlab.nn.module import Module
+from optlab.train.engine import widths
 
 ROWS = 1024  # at a time
 
@@ -37,8 +38,15 @@ def as_part(data: Any) -> Part:
     if isinstance(data, Dataset):
         return data.part()
     if isinstance(data, tuple) and len(data) == 2:
-        x = np.asarray(data[0])
-        return from_arrays(*data, dtype=str(x.dtype) if x.dtype == np.float64 else "float32").part()
+        x, y = data[0], np.asarray(data[1])
+        if y.dtype.kind in "USO":
+            raise ConfigError(
+                "labels in arrays (X, y) are class numbers; names: data = ol.data.from_arrays(X, y, classes=[...])"
+            )
+        # a few rows need not have every class
+        classes = [str(i) for i in range(max(int(y.max()) + 1, 2))] if y.dtype.kind in "iu" and y.size else None
+        dtype = "float64" if getattr(x, "dtype", None) == np.float64 else "float32"
+        return from_arrays(x, y, classes, dtype=dtype).part()
     if isinstance(data, Sealed):
         raise ConfigError(
             'the test set is sealed; open it once, at the end: model.evaluate(test, unseal="final table")'
@@ -51,13 +59,39 @@ def default_loss(part: Part) -> str:
     return "cross_entropy" if part.data.classes else "mse"
 
 
+def check(name: str, part: Part, model: Module, loss: str) -> None:
+    """Refuse rows that the model can't be trained or looked at with.
+
+    Raises:
+        ConfigError: no rows, another dtype, other widths, or labels that do not go with the loss.
+    """
+    if not len(part):
+        raise ConfigError(f"{name} has no rows")
+    data, (inputs, outputs) = part.data, widths(model)
+    if bool(data.classes) != (loss == "cross_entropy"):
+        kind = "classes" if data.classes else "float targets"
+        raise ConfigError(f"{name} has {kind}, which do not go with loss={loss!r}")
+    dtype = model.parameters()[0].dtype
+    if data.x.dtype != dtype:
+        raise ConfigError(
+            f"{name} is {data.x.dtype}, the model {dtype}; make one of both alike: data.astype({str(dtype)!r})"
+        )
+    if data.x.shape[1] != inputs:
+        raise ConfigError(f"{name} has {data.x.shape[1]} features, the model takes {inputs}")
+    if data.classes and data.outputs > outputs:
+        raise ConfigError(f"{name} has {data.outputs} classes, the model only {outputs} outputs")
+    if not data.classes and data.outputs != outputs:
+        raise ConfigError(f"{name} has {data.outputs} targets per row, the model {outputs} outputs")
+
+
 def predict(model: Module, data: Any) -> np.ndarray:
     """What the model answers in eval mode, (rows, outputs): logits, or values.
 
     ``data`` is a part of a data set, which is standardised as its training part was, or an array (rows, features).
     """
-    part = data if isinstance(data, Part) else None
-    rows = part.rows if part is not None else np.arange(len(data))
+    part = data.part() if isinstance(data, Dataset) else data if isinstance(data, Part) else None
+    plain = _table(data) if part is None else part.data.x
+    rows = np.arange(len(plain)) if part is None else part.rows
     training = [module.training for module in model.modules()]
     model.eval()
     outputs = []
@@ -65,9 +99,9 @@ def predict(model: Module, data: Any) -> np.ndarray:
         with no_grad():
             for first in range(0, len(rows), ROWS):
                 at = rows[first : first + ROWS]
-                x = np.asarray(data)[at] if part is None else part.data.x[at]
+                x = plain[at]
                 if part is not None and part.scaler is not None:
-                    x = (x - part.scaler.shift) * part.scaler.scale
+                    x = part.scaler(x)
                 outputs.append(model(x).data)
     finally:
         for module, mode in zip(model.modules(), training, strict=True):
@@ -77,12 +111,26 @@ def predict(model: Module, data: Any) -> np.ndarray:
     return np.concatenate(outputs)
 
 
+def _table(data: Any) -> np.ndarray:
+    try:
+        x = np.asarray(data)
+    except ValueError:
+        x = np.array(None)
+    if x.ndim != 2 or x.dtype.kind not in "biuf":
+        raise ConfigError(
+            f"rows are a part of a data set or numbers (rows, features), got {type(data).__name__} of shape {x.shape}"
+        )
+    return x
+
+
 def score(model: Module, data: Any, loss: str | None = None) -> Score:
     """Loss and accuracy on a part of a data set, or on arrays (X, y)."""
     part = as_part(data)
+    loss = loss or default_loss(part)
+    check("the data", part, model, loss)
     outputs, wanted = predict(model, part), part.data.y[part.rows]
     with no_grad():
-        if (loss or default_loss(part)) == "mse":
+        if loss == "mse":
             return Score(nn.mse(Tensor(outputs), wanted.reshape(outputs.shape)).item(), None, len(part))
         # in float64: the mean of thousands of float32 losses would be rounded each time it grows
         value = nn.cross_entropy(Tensor(outputs.astype(np.float64)), wanted).item()
@@ -102,6 +150,7 @@ def evaluate(model: Module, data: Any, unseal: str | None = None, *, force: bool
         raise ConfigError(
             'the test set is sealed; say why it is opened now: model.evaluate(test, unseal="final table")'
         )
+    check("the test set", data._part, model, default_loss(data._part))  # a mistake must not cost the one look
     ledger = Ledger(model.directory)
     result = score(model, data.open(unseal, ledger, force=force))
     ledger.record_result({"loss": result.loss, "accuracy": result.accuracy, "rows": result.rows})

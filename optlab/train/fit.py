@@ -11,12 +11,12 @@ from optlab.nn.module import Module
 from optlab.optim.settings import Settings
 from optlab.schedules import Schedule
 from optlab.train import checkpoint
-from optlab.train.callbacks import Callback, Each
+from optlab.train.callbacks import Callback, CSVLog, Each, EarlyStopping, JSONLog
 from optlab.train.config import Config, EngineName
 from optlab.train.evaluate import as_part
 from optlab.train.history import History
 from optlab.train.progress import progress
-from optlab.train.training import Training, under
+from optlab.train.training import Training, same, under
 
 
 def fit(
@@ -52,7 +52,7 @@ def fit(
         val: the same kind of thing, or None.
         rule: settings or a name; Adam if None.
         epochs: passes over the training rows, 20 by default; each in a new random order.
-        steps: optimizer steps instead, of which an epoch takes rows / batch_size.
+        steps: optimizer steps, which then count instead of ``epochs``; an epoch has rows / batch_size.
         batch_size: rows per step, 32 by default; the last step of an epoch takes what is left.
         seed: of the order of the rows and of augmentation, 0 by default; initial weights and dropout have the model's.
         schedule: of the learning rate (`ol.schedules`); an open one is as long as the training.
@@ -66,7 +66,8 @@ def fit(
             and why.
         callbacks: `EarlyStopping`, `Checkpoint`, logs, your own, or functions called after each epoch.
         resume: the directory of a `Checkpoint`: continue bit for bit where it stopped. The other options come from
-            there; only ``epochs``, ``steps``, ``callbacks`` and ``verbose`` may be given, and callbacks must be, again.
+            there; only ``epochs``, ``steps``, ``callbacks`` and ``verbose`` may be given. Callbacks of your own must
+            be; those of optlab are made again unless others of their kind are given.
         verbose: True shows the progress, False does not; by default it is shown on a terminal.
 
     A divergence (a gradient that is not finite) ends the training and is recorded: ``history.status`` is
@@ -91,6 +92,10 @@ def fit(
         "clip_norm": clip_norm, "clip_value": clip_value, "augment": augment, "norms": norms, "engine": engine,
         "rule": rule, "epochs": epochs,
     }  # fmt: skip
+    if not isinstance(model, Module):
+        raise ConfigError(f"model is a Module such as ol.nn.MLP([64, 32, 10]), got {model!r}")
+    if not isinstance(callbacks, list | tuple) or not all(isinstance(c, Callback) or callable(c) for c in callbacks):
+        raise ConfigError(f"callbacks is a list of callbacks and functions, got {callbacks!r}")
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     parts = as_part(train), None if val is None else as_part(val)
     listed = [callback if isinstance(callback, Callback) else Each(callback) for callback in callbacks]
@@ -100,7 +105,7 @@ def fit(
         training = Training(model, *parts, config, listed)
     else:
         training = _resumed(model, parts, Path(resume), options, listed)
-    model.history = training.history
+    model.history, model.directory = training.history, None
     return training.run()
 
 
@@ -110,11 +115,36 @@ def _resumed(
     fixed = sorted(set(options) - {"epochs", "steps"})
     if fixed:
         raise ConfigError(f"a resumed run keeps its settings; leave out {', '.join(fixed)}")
+    for callback in callbacks:
+        if isinstance(callback, checkpoint.Checkpoint) and callback.directory.absolute() != directory.absolute():
+            raise ConfigError(f"a resumed run stays in its directory {directory}, got Checkpoint({callback.directory})")
     arrays, rest = checkpoint.newest(directory)
-    config = Config.from_dict({**rest["config"], **options})
-    if not any(isinstance(callback, checkpoint.Checkpoint) for callback in callbacks):
-        callbacks.insert(0, checkpoint.Checkpoint(directory))
+    instead = {"steps": None} if "epochs" in options else {}
+    config = Config.from_dict({**rest["config"], **instead, **options})
+    callbacks += _made_again(rest["callbacks"], {type(callback).__name__ for callback in callbacks}, directory)
+    same(model, rest["model"])
+    before = model.state_dict()
     model.load_state_dict(under("model/", arrays))  # first: the machine's plan holds the seeds of dropout
-    training = Training(model, *parts, config, callbacks)
-    training.restore(arrays, rest)
+    try:
+        training = Training(model, *parts, config, callbacks)
+        training.restore(arrays, rest)
+    except Exception:
+        model.load_state_dict(before)
+        raise
+    if options:
+        training.stopped = None  # asked to go on
     return training
+
+
+def _made_again(settings: dict[str, Any], given: set[str], directory: Path) -> list[Callback]:
+    """The callbacks of the run whose kind is not given anew."""
+    again: list[Callback] = []
+    for name, options in settings.items():
+        kind = name.rpartition("-")[0]
+        if kind in given or options is None:
+            continue
+        if kind == checkpoint.Checkpoint.__name__:
+            again.append(checkpoint.Checkpoint(directory, **options))
+        else:
+            again += [made(**options) for made in (EarlyStopping, CSVLog, JSONLog) if made.__name__ == kind]
+    return again

@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
@@ -37,7 +38,8 @@ class Interrupts:
         if self.asked is not None:
             leave(number)
         self.asked = number
-        sys.stderr.write("optlab: finishing this epoch and saving; once more to stop now\n")
+        with suppress(OSError, RuntimeError):  # the terminal hung up, or is just being written to
+            sys.stderr.write("optlab: finishing this epoch and saving; once more to stop now\n")
 
 
 def leave(number: int) -> NoReturn:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optlab.data.augment import Augment
-from optlab.data.splits import ORDER, generator
+from optlab.data.splits import ORDER, shuffled
 from optlab.errors import ConfigError, NonFiniteError
 from optlab.nn.module import Module
 from optlab.optim.settings import Settings
@@ -212,7 +212,7 @@ def _sweep(training: Training, rates: np.ndarray) -> tuple[np.ndarray, str]:
     """The losses, as far as they are finite, and why they end."""
     n, losses = len(training.train), []
     wanted = len(rates) * training.engine.batch_size
-    epochs = [generator(training.config.seed, ORDER, epoch).permutation(n) for epoch in range(-(-wanted // n))]
+    epochs = [shuffled(n, training.config.seed, ORDER, epoch) for epoch in range(-(-wanted // n))]
     rows = training.train.rows[np.concatenate(epochs)[:wanted]]
     reason = f"all {len(rates)} steps were taken; the loss did not blow up"
     try:

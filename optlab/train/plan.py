@@ -111,6 +111,8 @@ def trace(
     layers = flatten(model)
     if not layers or not isinstance(layers[0], Linear):
         raise Unplannable(f"the first layer must be Linear, got {layers[0] if layers else 'no layer'!r}")
+    if any(layer.frozen for layer in layers):  # in eval mode, even where its parameters are trained
+        raise Unplannable("the machine does not know frozen layers")
     t = _Tracer(optimizer, batch, optimizer.arena.array.itemsize)
     width = layers[0].weight.shape[0]
     inputs, at = width, t.place(batch * width)

@@ -1,5 +1,6 @@
 """How a training run shows itself: a bar on a terminal, plain lines elsewhere."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from optlab.train.callbacks import Callback
@@ -37,8 +38,9 @@ class Lines(Callback):
             self._say(f"{run.history.status}: {run.history.reason}")
 
     def _say(self, text: str) -> None:
-        self.stream.write(text + "\n")
-        self.stream.flush()
+        with suppress(OSError):  # nobody reads any more: no reason to lose the run
+            self.stream.write(text + "\n")
+            self.stream.flush()
 
 
 class Bar(Callback):
@@ -70,6 +72,7 @@ class Bar(Callback):
 
     def on_end(self, run: "Training") -> None:
         """Leave the bar, and say how it ended, unless as planned."""
-        self._bar.stop()
-        if run.history.status != "finished":
-            self._bar.console.print(f"{run.history.status}: {run.history.reason}", markup=False)
+        with suppress(OSError):  # the terminal hung up
+            self._bar.stop()
+            if run.history.status != "finished":
+                self._bar.console.print(f"{run.history.status}: {run.history.reason}", markup=False)

@@ -1,15 +1,19 @@
 """One training run: model, optimizer, engine and history, epoch after epoch; what callbacks see and resumes restore."""
 
 import hashlib
+import signal
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
 from optlab.data.dataset import Part
-from optlab.data.splits import ORDER, generator
+from optlab.data.splits import ORDER, shuffled
 from optlab.errors import ConfigError, NonFiniteError
 from optlab.nn.layers import BatchNorm1d
 from optlab.nn.module import Module
@@ -18,7 +22,7 @@ from optlab.schedules import ReduceOnPlateau, Schedule
 from optlab.train.callbacks import Callback
 from optlab.train.config import Config
 from optlab.train.engine import Engine
-from optlab.train.evaluate import default_loss, score
+from optlab.train.evaluate import check, default_loss, score
 from optlab.train.history import History
 from optlab.train.interrupt import Interrupts, leave
 from optlab.train.machine import Machine
@@ -37,6 +41,7 @@ class Training:
         history: the curves so far.
         epoch, step: how many were done.
         stopped: why a callback asked to stop, or None.
+        midway: whether an epoch has begun and not all callbacks have seen its end: there is no state to save then.
     """
 
     def __init__(
@@ -45,8 +50,8 @@ class Training:
         self.model, self.train, self.val, self.config = model, train, val, config
         self.callbacks = sorted(callbacks, key=lambda callback: callback.saves)
         self.loss = config.loss or default_loss(train)
-        for name, part in (("train", train), ("val", val)):
-            self._fits(name, part)
+        self._check()
+        self._made = described(model)
         self.optimizer = Optimizer(
             [p for p in model.parameters() if p.requires_grad],
             config.rule,
@@ -61,8 +66,9 @@ class Training:
         self.history.engine = self.engine.name
         self.epoch = self.step = 0
         self.stopped: str | None = None
+        self.midway = False
         rows, batch = len(train), config.batch_size
-        if any(isinstance(layer, BatchNorm1d) for layer in model.modules()) and rows % batch == 1:
+        if self._has_batch_norm() and rows % batch == 1:
             rows -= 1  # a batch of one has no variance; which row is left out changes with the order
         self._rows = rows
         self.steps_per_epoch = -(-rows // batch)
@@ -99,35 +105,36 @@ class Training:
 
     def run(self) -> History:
         """Train to the end, or until something ends it; `fit` says what comes back."""
-        for callback in self.callbacks:
-            callback.on_start(self)
-        self.history.status = "running"
-        with Interrupts() as interrupts:
+        history = self.history
+        with Interrupts() as interrupts, ExitStack() as ends:  # every callback that began gets its end, whatever fails
             try:
+                for callback in self.callbacks:
+                    callback.on_start(self)
+                    ends.callback(callback.on_end, self)
                 while self.step < self.steps and self.stopped is None and interrupts.asked is None:
+                    self.midway = True
                     self._one_epoch()
                     for callback in self.callbacks:
                         callback.on_epoch(self)
-                self.history.status = "finished" if self.stopped is None else "stopped"
-                self.history.reason = self.stopped or ""
+                    self.midway = False
+                history.status, history.reason = "finished" if self.stopped is None else "stopped", self.stopped or ""
                 if interrupts.asked is not None:
-                    self.history.status = "interrupted"
+                    history.status, history.reason = "interrupted", signal.Signals(interrupts.asked).name
             except NonFiniteError as error:
-                self.history.status = "diverged"
-                self.history.reason = f"epoch {self.epoch + 1}, {error}"
-            except BaseException as error:
-                self.history.status, self.history.reason = "failed", f"{type(error).__name__}: {error}"
+                history.status, history.reason = "diverged", f"epoch {self.epoch + 1}, {error}"
+            except (KeyboardInterrupt, SystemExit):
+                history.status, history.reason = "interrupted", "at once"
                 raise
-            finally:
-                for callback in reversed(self.callbacks):
-                    callback.on_end(self)
+            except BaseException as error:
+                history.status, history.reason = "failed", f"{type(error).__name__}: {error}"
+                raise
         if interrupts.asked is not None:
             leave(interrupts.asked)
         return self.history
 
     def _one_epoch(self) -> None:
         began = time.perf_counter()
-        order = self.train.rows[generator(self.config.seed, ORDER, self.epoch).permutation(len(self.train))]
+        order = self.train.rows[shuffled(len(self.train), self.config.seed, ORDER, self.epoch)]
         steps = min(self.steps_per_epoch, self.steps - self.step)
         rows = order[: min(self._rows, steps * self.config.batch_size)]
         rates = self._rates(steps)
@@ -190,30 +197,37 @@ class Training:
         return arrays, {
             "epoch": self.epoch,
             "step": self.step,
+            "stopped": self.stopped,
             "config": self.config.to_dict(),
-            "rows": self._fingerprint(),
+            "data": {name: _digest(part) for name, part in (("train", self.train), ("val", self.val))},
+            "model": self._made,
             "plateau": None if self.plateau is None else self.plateau.state_dict(),
+            "callbacks": {name: callback.settings() for name, callback in self._named()},
         }
 
     def restore(self, arrays: dict[str, np.ndarray], rest: dict[str, Any]) -> None:
         """Take over a `state`, except for the model's, which the run was made with.
 
         Raises:
-            ConfigError: it is of other training rows, or of another optimizer.
+            ConfigError: it is of other data.
         """
-        if rest["rows"] != self._fingerprint():
-            raise ConfigError("the run that is resumed was trained on other rows; give the same split of the same data")
+        for name, part in (("train", self.train), ("val", self.val)):
+            if rest["data"][name] != _digest(part):
+                raise ConfigError(f"the run had other data as {name}; give the same rows, standardised alike")
         optimizer = self.optimizer.state_dict()
         optimizer |= {"controls": arrays["optimizer/controls"], "slots": under("optimizer/slots/", arrays)}
         self.optimizer.load_state_dict(optimizer)
         self.history.restore(under("history/", arrays))
-        self.epoch, self.step = rest["epoch"], rest["step"]
+        self.epoch, self.step, self.stopped = rest["epoch"], rest["step"], rest["stopped"]
         if self.plateau is not None:
             self.plateau.load_state_dict(rest["plateau"])
+        left = {name.partition("/")[0] for name in under("callbacks/", arrays)}
         for name, callback in self._named():
-            state = under(f"callbacks/{name}/", arrays)
-            if state:
-                callback.load_state_dict(state)
+            if name in left:
+                left.remove(name)
+                callback.load_state_dict(under(f"callbacks/{name}/", arrays))
+        if left:
+            warnings.warn(f"the run had callbacks that are not given again: {', '.join(sorted(left))}", stacklevel=4)
 
     def _named(self) -> Iterator[tuple[str, Callback]]:
         """Each callback with its class and its number among those of the class."""
@@ -222,11 +236,6 @@ class Training:
             kind = type(callback).__name__
             yield f"{kind}-{count[kind]}", callback
             count[kind] += 1
-
-    def _fingerprint(self) -> str:
-        """Of which rows, with which labels, in which order; their features are not read."""
-        labels = self.train.data.y[self.train.rows]
-        return hashlib.sha256(self.train.rows.tobytes() + np.ascontiguousarray(labels).tobytes()).hexdigest()
 
     # --- setting up ---------------------------------------------------------------------------------------------------
 
@@ -251,23 +260,65 @@ class Training:
                 raise ConfigError(f'{reason}; engine="auto" trains on the tape then') from None
             return Tape(self.model, self.optimizer, **options), str(reason)
 
-    def _fits(self, name: str, part: Part | None) -> None:
-        if part is None:
-            return
-        if not len(part):
-            raise ConfigError(f"{name} has no rows")
-        if bool(part.data.classes) != (self.loss == "cross_entropy"):
-            kind = "classes" if part.data.classes else "float targets"
-            raise ConfigError(f"{name} has {kind}, which do not go with loss={self.loss!r}")
-        dtype = self.model.parameters()[0].dtype
-        if part.data.x.dtype != dtype:
-            raise ConfigError(
-                f"{name} is {part.data.x.dtype}, the model {dtype}; make one of both alike: data.astype({str(dtype)!r})"
-            )
-        if self.config.augment is not None and part.data.image is None:
-            raise ConfigError(f"{name} has no pictures to augment: data.image is None")
+    def _check(self) -> None:
+        """Refuse what can't work before anything is changed."""
+        if not any(p.requires_grad for p in self.model.parameters()):
+            raise ConfigError("the model has nothing to train; unfreeze() a part of it")
+        for name, part in (("train", self.train), ("val", self.val)):
+            if part is not None:
+                check(name, part, self.model, self.loss)
+        if self.val is not None:
+            ours, theirs = self.train.data.classes, self.val.data.classes
+            common = min(len(ours), len(theirs))
+            if ours[:common] != theirs[:common]:
+                raise ConfigError(f"train has the classes {', '.join(ours)}, but val {', '.join(theirs)}")
+        config = self.config
+        if self.loss == "mse" and (config.label_smoothing or config.class_weights is not None):
+            raise ConfigError("label_smoothing and class_weights belong to cross_entropy, not to loss='mse'")
+        if isinstance(config.schedule, ReduceOnPlateau) and config.schedule.mode == "max":
+            raise ConfigError('fit lowers the rate by a loss, which is the better the lower: mode="min"')
+        if config.augment is not None and self.train.data.image is None:
+            raise ConfigError("train has no pictures to augment: data.image is None")
+        if self._has_batch_norm() and min(config.batch_size, len(self.train)) < 2:
+            raise ConfigError("batch normalisation needs batches of at least two rows: one has no variance")
+
+    def _has_batch_norm(self) -> bool:
+        return any(isinstance(layer, BatchNorm1d) for layer in self.model.modules())
+
+
+def _digest(part: Part | None) -> str | None:
+    """Of what a part shows, in which order."""
+    if part is None:
+        return None
+    sha = hashlib.sha256(part.data.digest.encode() + part.rows.tobytes())
+    if part.scaler is not None:
+        sha.update(part.scaler.shift.tobytes() + part.scaler.scale.tobytes())
+    return sha.hexdigest()
 
 
 def under(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The arrays whose names begin with ``prefix``, without it."""
     return {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
+
+
+def same(model: Module, description: list[str]) -> None:
+    """Refuse a model that is not made like the one of a saved run.
+
+    Raises:
+        ConfigError: with the first difference.
+    """
+    for ours, theirs in zip_longest(described(model), description, fillvalue="nothing"):
+        if ours != theirs:
+            raise ConfigError(f"the model is not made like that of the run: {ours} where that had {theirs}")
+
+
+def described(model: Module) -> list[str]:
+    """Each module with its options, and each parameter: what a run that goes on bit for bit must have again."""
+    lines = []
+    for module in model.modules():
+        options = {k: v for k, v in vars(module).items() if isinstance(v, int | float | str)}
+        shown = ", ".join(f"{k}={v!r}" for k, v in options.items() if k not in ("training", "frozen"))
+        lines.append(f"{type(module).__name__}({shown})" + " frozen" * module.frozen)
+    for name, p in model.named_parameters():
+        lines.append(f"{name} {p.shape} {p.dtype}" + " frozen" * (not p.requires_grad))
+    return lines
