@@ -63,8 +63,8 @@ def main(name: str) -> None:
         print(f"{label:10}{'grid, train':12}{at[0]:10.3g}{best[0]:9.4f}")
         print(f"{'':10}{'grid, val':12}{at[1]:10.3g}{best[1]:27.4f}")
         found = check.found(rule)
-        for kind in found[0].suggestions:
-            rates = [one.suggestions[kind] for one in found]
+        for kind in (*found[0].suggestions, "suggestion"):
+            rates = [one.suggestions.get(kind, one.suggestion) for one in found]
             loss = check.losses(rule, rates)
             ratio = loss / best
             passed[kind] = passed.get(kind, np.zeros(2, int)) + (ratio <= SLACK)

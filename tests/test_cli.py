@@ -13,6 +13,9 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 
 
+COMMANDS = "race basin gallery rules surfaces bench doctor train evaluate lr-find data".split()
+
+
 def optlab(*arguments, cwd=None, check=None, **environment):
     """Run `python -m optlab ...`; the source roots come from here, whatever the folder."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
@@ -33,10 +36,28 @@ def optlab(*arguments, cwd=None, check=None, **environment):
 
 def test_help_names_every_command():
     text = optlab("--help", check=0).stdout
-    assert all(word in text for word in ("race", "basin", "gallery", "rules", "surfaces", "bench", "doctor"))
+    assert all(
+        word in text
+        for word in (
+            "race",
+            "basin",
+            "gallery",
+            "rules",
+            "surfaces",
+            "bench",
+            "doctor",
+            "train",
+            "evaluate",
+            "lr-find",
+            "data",
+        )
+    )
 
 
-@pytest.mark.parametrize("command", ["race", "basin", "gallery", "rules", "surfaces", "bench", "doctor"])
+@pytest.mark.parametrize(
+    "command",
+    COMMANDS,
+)
 def test_help_of_a_command_imports_nothing_heavy(command):
     code = (
         "import sys; from optlab.cli import _code; _code([sys.argv[1], '--help']);"

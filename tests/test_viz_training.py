@@ -10,7 +10,7 @@ from sklearn.metrics import confusion_matrix
 
 import optlab as ol
 from optlab.train.history import History
-from optlab.train.lr_find import DEFAULT, read
+from optlab.train.lr_find import read
 from optlab.viz.training import plot_confusion, plot_history, plot_lr_find, plot_weights, plot_worst
 
 mpl.use("agg")
@@ -146,10 +146,9 @@ def test_the_sweep_shows_both_curves_and_every_suggestion():
     np.testing.assert_array_equal(raw.get_xydata(), np.column_stack([FOUND.lrs, FOUND.losses]))
     np.testing.assert_array_equal(smoothed.get_ydata(), FOUND.smoothed)
     marks = {line.get_label(): line.get_xdata()[0] for line in own.lines if ": " in line.get_label()}
-    for name, rate in FOUND.suggestions.items():
+    for name, rate in {**FOUND.suggestions, "suggested": FOUND.suggestion}.items():
         (label,) = [label for label in marks if label.startswith(f"{name}: ")]
         assert marks[label] == rate
-        assert label.endswith("(suggested)") == (name == DEFAULT)
 
 
 @pytest.mark.parametrize("offset", [0.0, -5.0])

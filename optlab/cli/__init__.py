@@ -10,10 +10,14 @@ import click
 import optlab
 from optlab.cli.basin import basin
 from optlab.cli.bench import bench
+from optlab.cli.data import data
 from optlab.cli.doctor import doctor
+from optlab.cli.evaluate import evaluate
 from optlab.cli.gallery import gallery
 from optlab.cli.lists import rules, surfaces
+from optlab.cli.lr_find import lr_find
 from optlab.cli.race import race
+from optlab.cli.train import train
 from optlab.errors import DataError, OptlabError, SealError
 
 DONE, BUG, USAGE, DATA, DISK, SEALED, INTERRUPTED = 0, 1, 2, 3, 5, 7, 130
@@ -26,9 +30,10 @@ CODES: dict[type[Exception], int] = {DataError: DATA, SealError: SEALED, OSError
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(context: click.Context, debug: bool) -> None:
-    """An optimization laboratory: race update rules, look inside every step, measure.
+    """An optimization laboratory: race update rules, train small networks, look inside every step, measure.
 
-    Start with: optlab gallery, or optlab race beale sgd momentum adam --lr 0.01 --html beale.html
+    Start with: optlab gallery, or optlab train digits, or
+    optlab race beale sgd momentum adam --lr 0.01 --html beale.html
     """
     context.obj = {"began": time.perf_counter()}
 
@@ -46,7 +51,7 @@ def finish(context: click.Context, code: int | None, debug: bool) -> int | None:
     return code
 
 
-for command in (race, basin, gallery, rules, surfaces, bench, doctor):
+for command in (race, basin, gallery, train, lr_find, evaluate, rules, surfaces, data, bench, doctor):
     cli.add_command(command)
 
 
@@ -69,9 +74,11 @@ def _code(arguments: list[str] | None) -> int:
     except (KeyboardInterrupt, click.Abort):
         click.echo("optlab: interrupted", err=True)
         return INTERRUPTED
-    except SystemExit:
-        # So click leaves when stdout is a pipe whose reader has gone, having silenced it.
-        return DONE if "PacifyFlush" in type(sys.stdout).__name__ else BUG
+    except SystemExit as stop:
+        # So click leaves when stdout is a pipe whose reader has gone, having silenced it; a training that was ended by
+        # SIGTERM or SIGHUP has a code of its own.
+        piped = "PacifyFlush" in type(sys.stdout).__name__
+        return DONE if piped else stop.code if isinstance(stop.code, int) else BUG
     except BrokenPipeError:
         # The reader has had enough (`optlab rules | head`): files are written, so this is no failure. The interpreter
         # flushes stdout once more on its way out, which must not complain either.

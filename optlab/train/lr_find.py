@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 FEWEST = 20  # steps: fewer leave nothing between the two ends that are not looked at
 TAIL = 5  # steps at the end that are not looked at: there the loss is about to blow up
-DEFAULT = "minimum/10"
+STEADY = "minimum/10"  # the one of the three that noise moves least
+APART = 1e3  # suggestions further apart than this are not averaged
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,8 +48,14 @@ class Found:
 
     @property
     def suggestion(self) -> float:
-        """The rate to start with."""
-        return self.suggestions[DEFAULT]
+        """The rate to start with: the geometric mean of the three, whose errors lie on both sides.
+
+        Where they are more than 1,000 times apart, noise has led one astray, and it is the tenth of the minimum.
+        """
+        rates = np.array(list(self.suggestions.values()))
+        if rates.max() > APART * rates.min():
+            return self.suggestions[STEADY]
+        return float(np.exp(np.log(rates).mean()))
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Losses against the rate, with the suggestions."""
@@ -108,7 +115,7 @@ def lr_find(
     >>> train, val, test = ol.data.load("digits").split(seed=0)
     >>> model = ol.nn.MLP([64, 32, 10], seed=0)
     >>> found = ol.lr_find(model, train, ol.SGD())
-    >>> 0.1 < found.suggestion < 2.0
+    >>> 0.03 < found.suggestion < 0.3
     True
     >>> history = ol.fit(model, train, val, ol.SGD(lr=found.suggestion), epochs=3)
     """
@@ -162,7 +169,7 @@ def read(
         losses, smoothed = losses[: end + 1], smoothed[: end + 1]
     lrs = rates[: len(losses)]
     suggestions = suggest(lrs, smoothed, skip)
-    if np.isnan(suggestions[DEFAULT]):
+    if np.isnan(suggestions[STEADY]):
         reason += "; too soon to suggest a rate: sweep from a lower one, or in more steps"
     return Found(lrs, losses, smoothed, suggestions, reason, engine)
 

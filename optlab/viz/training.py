@@ -9,7 +9,7 @@ from optlab.data.dataset import Part
 from optlab.errors import ConfigError, DataError
 from optlab.nn.module import Module
 from optlab.train.history import History
-from optlab.train.lr_find import DEFAULT, Found
+from optlab.train.lr_find import Found
 from optlab.viz.style import COLORS, axes, figure, looks
 
 if TYPE_CHECKING:
@@ -130,9 +130,10 @@ def plot_lr_find(found: Found, ax: "Axes | None" = None) -> "Axes":
     for (name, rate), look in zip(found.suggestions.items(), _LOOKS[1:], strict=True):
         if np.isfinite(rate):
             height = np.interp(np.log(rate), np.log(found.lrs), found.smoothed)
-            ax.axvline(rate, color=look.color, linestyle=look.dash, linewidth=2.0 if name == DEFAULT else 1.0)
-            label = f"{name}: {rate:.2g}" + (" (suggested)" if name == DEFAULT else "")
-            ax.plot(rate, height, look.marker, color=look.color, markersize=8, zorder=3, label=label)
+            ax.axvline(rate, color=look.color, linestyle=look.dash, linewidth=1.0)
+            ax.plot(rate, height, look.marker, color=look.color, markersize=8, zorder=3, label=f"{name}: {rate:.2g}")
+    if np.isfinite(found.suggestion):
+        ax.axvline(found.suggestion, color="black", linewidth=2.0, label=f"suggested: {found.suggestion:.2g}")
     ax.set_xscale("log")
     ax.set(xlabel="learning rate", ylabel="loss")
     if len(found.losses):
