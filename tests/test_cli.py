@@ -13,7 +13,7 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 
 
-COMMANDS = "race basin gallery rules surfaces bench doctor train evaluate lr-find data".split()
+COMMANDS = ["race", "basin", "gallery", "rules", "surfaces", "bench", "doctor", "train", "evaluate", "lr-find", "data"]
 
 
 def optlab(*arguments, cwd=None, check=None, **environment):
@@ -36,22 +36,7 @@ def optlab(*arguments, cwd=None, check=None, **environment):
 
 def test_help_names_every_command():
     text = optlab("--help", check=0).stdout
-    assert all(
-        word in text
-        for word in (
-            "race",
-            "basin",
-            "gallery",
-            "rules",
-            "surfaces",
-            "bench",
-            "doctor",
-            "train",
-            "evaluate",
-            "lr-find",
-            "data",
-        )
-    )
+    assert all(word in text for word in COMMANDS)
 
 
 @pytest.mark.parametrize(
