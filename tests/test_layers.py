@@ -29,7 +29,14 @@ LAYERS = (
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 # What a method such as `Run.plot` imports when it is called.
-LATER = {("nn", "train"), ("descent", "viz"), ("data", "viz"), ("schedules", "viz"), ("train", "viz"), ("search", "viz")}
+LATER = {
+    ("nn", "train"),
+    ("descent", "viz"),
+    ("data", "viz"),
+    ("schedules", "viz"),
+    ("train", "viz"),
+    ("search", "viz"),
+}
 
 
 def module_name(path):
