@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from optlab import data as data
     from optlab import nn as nn
     from optlab import schedules as schedules
+    from optlab import search as search
     from optlab import sklearn as sklearn
     from optlab.autograd.modes import no_grad as no_grad
     from optlab.autograd.tensor import Tensor as Tensor
@@ -73,6 +74,7 @@ _HOME = {
     "data": "optlab.data",
     "nn": "optlab.nn",
     "schedules": "optlab.schedules",
+    "search": "optlab.search",
     "sklearn": "optlab.sklearn",
     "no_grad": "optlab.autograd.modes",
 }

@@ -8,8 +8,10 @@ say() { printf '\n== %s\n' "$*"; }
 say "format"; ruff format --check .
 say "lint"; ruff check .
 say "types"; mypy
-say "tests, compiled"; python -m pytest -q
-say "tests, with the JIT off"; NUMBA_DISABLE_JIT=1 python -m pytest -q
+# a process per core, a file at a time; pytest-benchmark objects to company, and the tests do not use it
+tests=(python -m pytest -q -n auto --dist loadfile -p no:benchmark)
+say "tests, compiled"; "${tests[@]}"
+say "tests, with the JIT off"; NUMBA_DISABLE_JIT=1 "${tests[@]}"
 say "documentation's examples"; python -m pytest -q -W "ignore:compiled without the disk cache" --doctest-modules optlab kernels/optlab_kernels --doctest-glob="*.md" README.md docs
 
 say "the wheel, built and imported from another directory"

@@ -38,9 +38,9 @@ RUNS = {
     "one-cycle": {"rule": ol.Momentum(lr=0.05), "schedule": ol.schedules.OneCycle(max_lr=0.1)},
     "by epoch": {"rule": ol.Adam(), "schedule": ol.schedules.Cosine(per="epoch")},
     "steps": {"rule": ol.Adam(lr=0.01), "steps": 28, "schedule": "cosine", "norms": True},
-    "plateau": {"rule": ol.Adam(lr=0.3), "schedule": ol.schedules.ReduceOnPlateau(patience=0, cooldown=1)},
+    "plateau": {"rule": ol.Adam(lr=0.2), "schedule": ol.schedules.ReduceOnPlateau(patience=0, cooldown=1)},
     "batch norm, dropout": {"rule": ol.Adam(lr=0.01), "network": {"batch_norm": True, "dropout": 0.3}},
-    "early stopping": {"rule": ol.Adam(lr=0.3), "callbacks": lambda: [ol.EarlyStopping(3)]},
+    "early stopping": {"rule": ol.Adam(lr=0.2), "callbacks": lambda: [ol.EarlyStopping(3)]},
     "augmented": {"rule": ol.Adam(), "data": pictures, "augment": Augment(shift=1, flip=True, noise=0.1)},
     "penalties": {"rule": ol.Adam(), "l1": 1e-3, "l2": 1e-2, "clip_norm": 0.5, "label_smoothing": 0.1},
     "targets": {"rule": ol.Adam(), "data": lambda: table(0)},
@@ -110,7 +110,7 @@ def test_more_epochs_than_planned(tmp_path):
 def test_a_run_that_stopped_early_stays_stopped_unless_more_is_asked_for(tmp_path):
     train, val, _ = parts()
     saving = [ol.EarlyStopping(2), ol.Checkpoint(tmp_path)]
-    want = trained(network(), train, val, ol.Adam(lr=0.3), callbacks=saving, epochs=30)
+    want = trained(network(), train, val, ol.Adam(lr=0.2), callbacks=saving, epochs=30)
     assert want.history.status == "stopped"
     again = trained(network(seed=1), train, val, callbacks=[ol.EarlyStopping(2)], resume=tmp_path)
     assert_same(again, want)
@@ -122,7 +122,7 @@ def test_what_is_kept(tmp_path):
     train, val, _ = parts()
 
     def kept(name, epochs=9, **options):
-        run = trained(network(), train, val, ol.Adam(lr=0.1), epochs=epochs, callbacks=[
+        run = trained(network(), train, val, ol.Adam(lr=0.2), epochs=epochs, callbacks=[
             ol.Checkpoint(tmp_path / name, **options)])  # fmt: skip
         files = sorted(path.name for path in (tmp_path / name / "checkpoints").iterdir())
         numbers = checkpoint.numbers(tmp_path / name)
@@ -244,7 +244,7 @@ def test_a_run_goes_on_from_the_last_whole_checkpoint(tmp_path):
 
 def test_the_best_is_damaged(tmp_path):
     train, val, _ = parts()
-    run = trained(network(), train, val, ol.Adam(lr=0.1), epochs=9, callbacks=[ol.Checkpoint(tmp_path, keep=2)])
+    run = trained(network(), train, val, ol.Adam(lr=0.2), epochs=9, callbacks=[ol.Checkpoint(tmp_path, keep=2)])
     (tmp_path / "checkpoints" / f"epoch-{run.history.best()[0]:05}.npz").write_bytes(b"")
     with pytest.warns(UserWarning, match="the newest is used"):
         model = network().load(tmp_path)

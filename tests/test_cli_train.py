@@ -83,7 +83,7 @@ def test_everything_is_logged(finished):
     assert plain["digest"] == ol.data.load("digits").digest
     started, ended = RunDirectory(finished).log()
     assert (started["event"], ended["event"], ended["status"], ended["epoch"]) == ("started", "ended", "finished", 3)
-    assert started["command"].startswith("optlab ")
+    assert started["command"].startswith("optlab")
     assert "numba" in started["machine"]
 
 

@@ -14,8 +14,8 @@ import pytest
 from runs import Last, assert_same, network, parts, trained
 
 import optlab as ol
+from optlab.interrupt import Interrupts, leave
 from optlab.train import checkpoint
-from optlab.train.interrupt import Interrupts, leave
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 ROOT = Path(__file__).parents[1]
@@ -234,7 +234,7 @@ def test_early_stopping_still_gives_the_best_back():
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        ol.fit(model, train, val, ol.Adam(lr=0.1), epochs=20, callbacks=[press, ol.EarlyStopping(100)])
+        ol.fit(model, train, val, ol.Adam(lr=0.2), epochs=20, callbacks=[press, ol.EarlyStopping(100)])
     best = model.history.best()[0]
     assert best < 12
     for name, value in model.state_dict().items():

@@ -7,7 +7,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from optlab.bench import descents, gemm, kernels, startup, sweep, threads, training
+from optlab.bench import descents, gemm, kernels, search, startup, sweep, threads, training
 from optlab.descent.table import Table
 from optlab.health import machine
 from optlab.health import threads as pools
@@ -20,6 +20,7 @@ TABLES: dict[str, ModuleType] = {
     "sweep": sweep,
     "threads": threads,
     "startup": startup,
+    "search": search,
 }
 
 
@@ -49,7 +50,10 @@ def main() -> None:
         print(json.dumps({"machine": machine(), "threads": pools(), "clock": clock, "rows": rows, "goals": goals}))
         return
     print(f"{machine()}\nthreads: {pools()}; {clock}, {options.rounds} interleaved rounds, medians")
-    print("columns of names: their time over optlab's, the median of the per-round ratios\n")
+    print(
+        getattr(module, "COLUMNS", "columns of names: their time over optlab's, the median of the per-round ratios")
+        + "\n"
+    )
     print(_aligned(rows))
     print("\n" + "\n".join(goals))
 

@@ -15,6 +15,7 @@ import numpy as np
 from optlab.data.dataset import Part
 from optlab.data.splits import ORDER, shuffled
 from optlab.errors import ConfigError, NonFiniteError
+from optlab.interrupt import Interrupts, leave
 from optlab.nn.layers import BatchNorm1d
 from optlab.nn.module import Module
 from optlab.optim.optimizer import Optimizer
@@ -24,7 +25,6 @@ from optlab.train.config import Config
 from optlab.train.engine import Engine
 from optlab.train.evaluate import check, default_loss, score
 from optlab.train.history import History
-from optlab.train.interrupt import Interrupts, leave
 from optlab.train.machine import Machine
 from optlab.train.plan import Unplannable
 from optlab.train.tape import Tape

@@ -1,0 +1,200 @@
+"""One connection to a store's file, or to memory: opened, checked, signed in as a driver."""
+
+import json
+import os
+import platform
+import sqlite3
+import threading
+import time
+import uuid
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from optlab.errors import StorageError
+from optlab.search import salvage
+from optlab.search.owner import RENEWAL, Owner, this_process
+from optlab.search.schema import APPLICATION, TABLES, VERSION
+
+PATIENCE = 30.0  # seconds to wait for another driver's write
+ADVICE = {
+    "full": "; free some space and run again, nothing recorded is lost",
+    "I/O error": "; is the disk full, or the file on a network drive? Run again, nothing recorded is lost",
+    "readonly": "; the file or its directory can't be written to",
+    "unable to open": "; the directory can't be written to",
+    "locked": f"; another program has held it for {PATIENCE:.0f} s",
+    "locking": "; this file system has no locks: put the file on a local disk",
+    "not a database": "; give another name",
+    "malformed": "; move it away to begin again",
+}
+
+
+class Database:
+    """SQLite with the settings that every driver needs.
+
+    Attributes:
+        me: the name of this driver in the file.
+        lock: held by the thread that uses the connection.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None) -> None:
+        self.path = None if path is None else Path(path)
+        self.lock = threading.RLock()
+        self._renewed, self._version = 0.0, -1
+        self._connect()
+
+    def execute(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Run one statement."""
+        return self._db.execute(query, values)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """To read in; SQLite's errors become `StorageError`."""
+        with self.lock:
+            self._reconnect()
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise self._told(error) from error
+
+    @contextmanager
+    def writing(self, durable: bool) -> Iterator[None]:
+        """A transaction that is alone from its beginning; what is ``durable`` is on the disk at its end."""
+        with self.lock:
+            self._reconnect()
+            try:
+                if self.path is not None:
+                    self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                self._db.execute("BEGIN IMMEDIATE")
+                yield
+                self._db.execute("COMMIT")
+            except BaseException as error:
+                with suppress(sqlite3.Error):
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise self._told(error) from error
+                raise
+
+    def others_wrote(self) -> bool:
+        """Whether another connection has written since the last time this was asked."""
+        if self.path is None:
+            return False
+        before, self._version = self._version, int(self._pragma("data_version"))
+        return before != self._version
+
+    def gone(self, drivers: set[str]) -> set[str]:
+        """Those of these drivers that have closed or died."""
+        now, gone = time.time(), set()
+        for id in drivers:
+            query = "SELECT host, pid, birth, seen, closed FROM driver WHERE id = ?"
+            row = self._db.execute(query, (id,)).fetchone()
+            if row is None or row[4] or not Owner(*row[:3]).alive(row[3], now):
+                gone.add(id)
+        return gone
+
+    def renew(self) -> None:
+        """Say that this driver lives, once in a while; drivers of other hosts can't see its process."""
+        if self.path is not None and time.monotonic() - self._renewed > RENEWAL:
+            with self.writing(durable=False):
+                self._db.execute("UPDATE driver SET seen = ? WHERE id = ?", (time.time(), self.me))
+            self._renewed = time.monotonic()
+
+    def close(self) -> None:
+        """Let go of the file; what this driver left unfinished is free for the next one."""
+        if self._process.pid != os.getpid():
+            return
+        with self.lock, suppress(sqlite3.Error):
+            self._db.execute("UPDATE driver SET closed = 1 WHERE id = ?", (self.me,))
+            self._db.close()
+
+    def _connect(self) -> None:
+        try:
+            try:
+                self._open()
+            except sqlite3.DatabaseError as error:
+                if self.path is None or isinstance(error, sqlite3.OperationalError) or not salvage.is_ours(self.path):
+                    raise
+                warnings.warn(salvage.rescue(self.path), stacklevel=5)
+                self._open()
+        except sqlite3.Error as error:
+            raise self._told(error) from error
+        except PermissionError as error:  # not even to be looked at
+            raise StorageError(f"{self.path} can't be written: {error.strerror}") from None
+
+    def _open(self) -> None:
+        if self.path is not None and self.path.is_dir():
+            raise StorageError(f"{self.path} is a directory; a study is stored in a file, as sweep.db is")
+        if self.path is not None and not self.path.parent.is_dir():
+            raise StorageError(f"{self.path.parent} does not exist; make the directory first")
+        place = ":memory:" if self.path is None else self.path
+        self._db = sqlite3.connect(place, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare()
+            self._enter()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _prepare(self) -> None:
+        """See that the file is ours and of this version, or new."""
+        # The tables are counted first: another driver may make them between the two questions.
+        tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        application, version = self._pragma("application_id"), self._pragma("user_version")
+        if application != APPLICATION:
+            if application or tables:
+                raise StorageError(f"{self.path} is an SQLite file of another program; give another name")
+            self._db.execute("BEGIN IMMEDIATE")
+            if self._pragma("application_id") != APPLICATION:  # nobody else was faster
+                if self.path is not None and self.path.stat().st_size and not self._pragma("page_count"):
+                    raise sqlite3.DatabaseError("less than a page is left of it")  # SQLite takes that for empty
+                for statement in (*TABLES, f"PRAGMA application_id={APPLICATION}", f"PRAGMA user_version={VERSION}"):
+                    self._db.execute(statement)
+            self._db.execute("COMMIT")
+        elif version > VERSION:
+            raise StorageError(f"{self.path} was written by a newer optlab (format {version}, here {VERSION}); upgrade")
+        give_up = time.monotonic() + PATIENCE
+        while True:  # SQLite doesn't wait by itself when the journal's mode changes
+            try:
+                self._pragma("journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > give_up:
+                    raise
+                time.sleep(0.01)
+
+    def _enter(self) -> None:
+        """Check the file after an unclean end, and sign in."""
+        self._process, self.me = this_process(), uuid.uuid4().hex
+        self._renewed, self._version = time.monotonic(), -1  # each connection counts what others write for itself
+        left = self._db.execute("SELECT id FROM driver WHERE closed = 0").fetchall()
+        # SQLite reads a page that is cut off as if it went on with zeros.
+        cut = self.path is not None and self.path.stat().st_size % self._pragma("page_size")
+        if self.path is not None and (cut or self.gone({id for (id,) in left})):
+            found = self._db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            if found != "ok":
+                raise sqlite3.DatabaseError(found)
+        versions = {"python": platform.python_version(), "numpy": np.__version__, "machine": platform.platform()}
+        row = (self.me, *vars(self._process).values(), time.time(), json.dumps(versions))
+        self._db.execute("INSERT INTO driver VALUES (?, ?, ?, ?, ?, 0, ?)", row)
+
+    def _reconnect(self) -> None:
+        """A connection must not cross a fork: the child opens its own and is a driver of its own."""
+        if self._process.pid != os.getpid():
+            if self.path is None:
+                raise StorageError("a study in memory can't be used in a forked process; give it storage=")
+            self._abandoned = self._db  # closing it would drop the parent's locks
+            self._connect()
+
+    def _pragma(self, text: str) -> Any:
+        row = self._db.execute(f"PRAGMA {text}").fetchone()
+        return row[0] if row else None
+
+    def _told(self, error: sqlite3.Error) -> StorageError:
+        self._version = -1  # what others wrote is to be read again
+        advice = next((hint for key, hint in ADVICE.items() if key in str(error)), "")
+        return StorageError(f"{self.path or 'the study in memory'}: {error}{advice}")

@@ -1,0 +1,1 @@
+"""A Gaussian process by hand: covariances, marginal likelihood, posterior, acquisition, proposals."""

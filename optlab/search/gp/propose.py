@@ -1,0 +1,138 @@
+"""The next point: where the acquisition is largest, found from many candidates and a few gradient searches."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from optlab.search.gp import bfgs
+from optlab.search.gp.acquisition import Acquisition
+from optlab.search.gp.lattice import Lattice
+from optlab.search.gp.model import Posterior
+from optlab.search.gp.trust import box
+
+Array = np.ndarray
+WIDE, NEAR, AROUND = 512, 128, 4  # candidates: in the whole box; around this many of the best points
+RESTARTS, ROUNDS = 8, 25
+CROWD = 200  # points in the model from which a preselection by the mean, and a shorter search, keep the cost down
+BY_MEAN, BY_CHANCE, FEWER, SHORTER = 96, 32, 4, 12
+APART = 0.1  # restarts that are not among the very best keep this distance
+SAME = 1e-6  # points this close are one
+
+
+@dataclass(frozen=True)
+class Promise:
+    """The acquisition as a function of points, with what else the choice depends on: larger is better."""
+
+    posterior: Posterior
+    acquisition: Acquisition
+    best: float
+    noise: float
+    extra: Callable[[Array], tuple[Array, Array]] | None = None  # a user's belief, already weighted
+
+    def __call__(self, points: Array) -> Array:
+        """``(m,)`` at ``points (m, d)``."""
+        mean, sd = self.posterior.predict(points)
+        value = self.acquisition(mean, sd, self.best, self.noise)[0]
+        return np.asarray(value if self.extra is None else value + self.extra(points)[0])
+
+    def descent(self, points: Array) -> tuple[Array, Array]:
+        """The negative and its gradient."""
+        mean, sd, back = self.posterior.traced(points)
+        value, by_mean, by_sd = self.acquisition(mean, sd, self.best, self.noise)
+        slope = back(by_mean, by_sd)
+        if self.extra is not None:
+            more, steeper = self.extra(points)
+            value, slope = value + more, slope + steeper
+        return -value, -slope
+
+
+def promising(
+    posterior: Posterior, acquisition: Acquisition, extra: Callable[..., tuple[Array, Array]] | None
+) -> Promise:
+    """Measured against the lowest posterior mean among the points of the data."""
+    noise = float(np.sqrt(posterior.noise * posterior.scale))
+    return Promise(posterior, acquisition, float(posterior.fitted().min()), noise, extra)
+
+
+def next_point(
+    promise: Promise, lattice: Lattice, side: float, spread: Array, rng: np.random.Generator, taken: Array
+) -> Array:
+    """The most promising point ``(d,)`` that is not ``taken (t, d)``, if there is one.
+
+    Args:
+        promise: what to maximise.
+        lattice: the space.
+        side: of the trust region.
+        spread: ``(WIDE, d)`` even points of the unit cube.
+        rng: of this trial.
+        taken: points that are tried or running.
+    """
+    everything = lattice.everything
+    if everything is not None:
+        left = everything[fresh(everything, taken)]
+        left = left if len(left) else everything
+        return np.asarray(left[int(np.argmax(promise(left)))])
+    posterior = promise.posterior
+    order = np.argsort(posterior.fitted(), kind="stable")
+    lengths = np.exp(posterior.theta[: lattice.d])
+    low, high = box(posterior.data.points[:, order[0]], lengths, side, lattice.coarse, lattice.levels)
+    centers = posterior.data.points[:, order[:AROUND]].T
+    q = np.vstack(
+        [low + (spread + rng.random(lattice.d)) % 1.0 * (high - low), _near(centers, lengths, low, high, lattice, rng)]
+    )
+    q = lattice.snap(q)
+    crowded = len(posterior.alpha) >= CROWD
+    if crowded:
+        ranked = np.argsort(posterior.mean(q), kind="stable")
+        q = q[np.append(ranked[:BY_MEAN], rng.choice(ranked[BY_MEAN:], BY_CHANCE, replace=False))]
+    value = promise(q)
+    ranked = np.argsort(-value, kind="stable")
+    starts = q[_apart(q, ranked, FEWER if crowded else RESTARTS)]
+    lowest, highest = np.where(lattice.coarse, starts, low), np.where(lattice.coarse, starts, high)
+    ends, _ = bfgs.minimize(
+        promise.descent, starts, lowest, highest, SHORTER if crowded else ROUNDS, first=0.1, longest=0.3
+    )
+    final = np.vstack([lattice.snap(ends), q[ranked[:RESTARTS]]])
+    if lattice.discrete:
+        final = np.vstack([final, lattice.neighbours(final[int(np.argmax(promise(final)))])])
+    new = fresh(final, taken)
+    if not new.any():
+        final = q
+        new = fresh(final, taken)
+    if not new.any():
+        return np.asarray(final[0])
+    final = final[new]
+    return np.asarray(final[int(np.argmax(promise(final)))])
+
+
+def fresh(points: Array, taken: Array) -> Array:
+    """Which of ``points (m, d)`` are not ``taken (t, d)``: ``(m,)``."""
+    if not len(taken):
+        return np.ones(len(points), bool)
+    return np.array([np.abs(taken - point).max(1).min() > SAME for point in points])
+
+
+def _near(centers: Array, lengths: Array, low: Array, high: Array, lattice: Lattice, rng: np.random.Generator) -> Array:
+    """Normal steps of all sizes around the best points; a choice is now and then drawn anew."""
+    d = lattice.d
+    start = centers[rng.integers(0, len(centers), NEAR)]
+    size = 10.0 ** rng.uniform(-3.0, -0.5, (NEAR, 1)) * np.minimum(lengths, 1.0)
+    moved = rng.random((NEAR, d)) < max(0.5, 2.0 / d)
+    out = np.clip(start + size * rng.standard_normal((NEAR, d)) * moved, low, high)
+    for k in np.flatnonzero(lattice.coarse):
+        redrawn = rng.random(NEAR) < 0.2
+        out[redrawn, k] = rng.random(int(redrawn.sum()))
+    return np.asarray(out)
+
+
+def _apart(q: Array, ranked: Array, count: int) -> Array:
+    """Half the best candidates, half the best of those that are elsewhere."""
+    ordered = q[ranked]
+    chosen = list(range(min(count // 2, len(q))))
+    away = np.abs(ordered[:, None] - ordered[chosen]).max(2).min(1)
+    while len(chosen) < count and away.max() > APART:
+        i = int(np.argmax(away > APART))
+        chosen.append(i)
+        away = np.minimum(away, np.abs(ordered - ordered[i]).max(1))
+    return np.asarray(ranked[chosen])

@@ -1,0 +1,86 @@
+"""A damaged store: it is put aside, and what can be read of it goes on."""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from optlab.errors import StorageError
+from optlab.search.schema import APPLICATION, TABLES, VERSION
+
+MISSES = 1000  # numbers in a row that can't be read, after which the rest is taken for lost
+
+
+def is_ours(path: Path) -> bool:
+    """Whether the header, read as bytes, is that of a store."""
+    with path.open("rb") as file:
+        header = file.read(72)
+    return header[:16] == b"SQLite format 3\0" and header[68:72] == APPLICATION.to_bytes(4, "big")
+
+
+def rescue(path: Path) -> str:
+    """Write a new file from what a damaged one gives, and keep that as ``NAME.damaged``; returns what to tell the user.
+
+    Raises:
+        StorageError: not even the list of its studies can be read; nothing has changed then.
+    """
+    copy, fresh = Path(f"{path}.copy"), Path(f"{path}.rescued")
+    try:
+        for end in ("", "-wal"):
+            if Path(f"{path}{end}").exists():
+                shutil.copy(f"{path}{end}", f"{copy}{end}")
+        size = int.from_bytes(copy.read_bytes()[16:18], "big") or 1
+        os.truncate(copy, copy.stat().st_size // size * size)  # half a page would be read as if it ended in zeros
+        fresh.unlink(missing_ok=True)
+        with closing(sqlite3.connect(copy)) as old, closing(sqlite3.connect(fresh)) as new:
+            old.execute("PRAGMA writable_schema=ON")  # else a file shorter than its header says isn't read at all
+            rescued = _copy(old, new)
+    except sqlite3.Error as error:
+        fresh.unlink(missing_ok=True)
+        raise StorageError(f"{path} is damaged beyond reading ({error}); move it away to begin again") from error
+    finally:
+        for end in ("", "-wal", "-shm"):
+            Path(f"{copy}{end}").unlink(missing_ok=True)
+    aside = next(name for name in _names(path) if not name.exists())
+    for end in ("-wal", "-shm", ""):
+        if Path(f"{path}{end}").exists():
+            Path(f"{path}{end}").rename(f"{aside}{end}")
+    fresh.rename(path)
+    return f"{path} was damaged: {rescued} trials were read from it and go on; the damaged file is kept as {aside.name}"
+
+
+def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
+    for statement in TABLES:
+        new.execute(statement)
+    studies = old.execute("SELECT * FROM study").fetchall()
+    if not studies:
+        raise sqlite3.DatabaseError("its studies are lost")
+    new.executemany("INSERT INTO study VALUES (?, ?, ?, ?, ?, ?)", studies)
+    rescued = 0
+    for study, *_ in studies:
+        number = misses = 0
+        while misses < MISSES:
+            try:
+                query = "SELECT * FROM trial NOT INDEXED WHERE study = ? AND number = ?"
+                row = old.execute(query, (study, number)).fetchone()
+            except sqlite3.Error:
+                row = None
+            if row is not None:
+                rescued += 1
+                new.execute(f"INSERT INTO trial VALUES ({', '.join('?' * len(row))})", (*row[:-1], rescued))
+            misses = 0 if row else misses + 1
+            number += 1
+    new.execute(f"PRAGMA application_id={APPLICATION}")
+    new.execute(f"PRAGMA user_version={VERSION}")
+    new.commit()
+    return rescued
+
+
+def _names(path: Path) -> Iterator[Path]:
+    yield Path(f"{path}.damaged")
+    n = 2
+    while True:
+        yield Path(f"{path}.damaged-{n}")
+        n += 1

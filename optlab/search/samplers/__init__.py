@@ -1,0 +1,1 @@
+"""The samplers, one per file; `optlab.search.sampler` knows them by name."""

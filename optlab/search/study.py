@@ -1,0 +1,381 @@
+"""A study: a space, a sampler and a store, asked for trials and told how they ended."""
+
+import copy
+import json
+import math
+import os
+import threading
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from optlab.errors import ConfigError
+from optlab.search.pruners import Pruner, replay
+from optlab.search.sampler import STREAMS, Observation, Sampler
+from optlab.search.space import Space
+from optlab.search.store import Store
+from optlab.search.trial import Live, Outcome, Trial, judge
+from optlab.verdict import Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from optlab.search.repeats import Repeats
+
+SIGNS = {"minimize": 1.0, "maximize": -1.0}
+Told = Live | Trial | int
+
+
+class Study:
+    """Search ``space`` with ``sampler``.
+
+    Args:
+        space: the parameters.
+        sampler: what proposes them.
+        direction: "minimize" or "maximize" the objective.
+        storage: a file that keeps the trials, made if it isn't there and resumed if it is; None keeps them in memory.
+        name: of the study; a file may hold several.
+
+    Raises:
+        ConfigError: a direction that is none, a sampler that can't sample this space, a study of this name with
+            another space.
+        StorageError: the file can't be made or read, or belongs to another program.
+
+    >>> from optlab.search import Float, Random, Space
+    >>> study = Study(Space(x=Float(-1, 1)), Random(seed=0))
+    >>> study.run(lambda params: params["x"] ** 2, trials=20)
+    >>> len(study.trials), study.best.state, study.best.value < 0.05
+    (20, 'complete', True)
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        sampler: Sampler,
+        direction: str = "minimize",
+        storage: str | os.PathLike[str] | None = None,
+        name: str = "study",
+    ) -> None:
+        if not isinstance(space, Space):
+            raise ConfigError(f"a study's space is a Space, got {space!r}")
+        if not isinstance(sampler, Sampler):
+            raise ConfigError(f"a study's sampler is Grid, Random, Sobol or GP with its settings, got {sampler!r}")
+        if direction not in SIGNS:
+            raise ConfigError(f"direction= is 'minimize' or 'maximize', got {direction!r}")
+        self.space, self.direction, self.name = space, direction, name
+        self.sampler = copy.copy(sampler)  # another study may bind it to another space
+        self.sampler.bind(space)
+        self._sign = SIGNS[direction]
+        self._store = Store(storage)
+        self._seen: list[Observation] = []
+        self._asked: set[int] = set()  # points of one's own that wait for `run` or `tell`
+        self._lives: dict[int, Live] = {}
+        self._lock = threading.RLock()
+        self._pruner: Pruner | None = None
+        self.close = weakref.finalize(self, self._store.close)
+        try:
+            self._store.study(name, direction, json.dumps(space.to_dict()), space.digest)
+        except BaseException:
+            self.close()
+            raise
+
+    # --- ask and tell -------------------------------------------------------------------------------------------------
+
+    @overload
+    def ask(self, n: None = None, *, params: Mapping[str, Any] | None = None) -> Live: ...
+    @overload
+    def ask(self, n: int) -> list[Live]: ...
+    def ask(self, n: int | None = None, *, params: Mapping[str, Any] | None = None) -> Live | list[Live]:
+        """A trial to run, or ``n`` proposed together; ``params`` makes it a point of one's own.
+
+        A point of one's own that isn't told is what `run` begins with.
+
+        Raises:
+            ConfigError: the sampler has nothing left (with ``n`` the list is shorter); ``params`` not in the space.
+        """
+        if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
+            raise ConfigError(f"ask(n=) is a whole number from 1 on, got {n!r}")
+        if params is not None and n is not None:
+            raise ConfigError("ask takes n= or params=, not both")
+        if params is not None:
+            checked = self.space.check(params)
+            [live] = self._claim(1, lambda numbers: [checked])
+            self._asked.add(live.number)
+            return live
+        lives = self._claim(n or 1, self._propose)
+        if n is not None:
+            return lives
+        if not lives:
+            raise ConfigError("the sampler has nothing left to propose (a running trial may change that)")
+        return lives[0]
+
+    def tell(self, trial: Told, value: Any = None, *, error: str | None = None) -> None:
+        """How a trial ended: with a finite value, or failed; anything else as a value is a failure with its reason.
+
+        The first result stands; a second one is noted in `log`.
+
+        Raises:
+            ConfigError: both a value and an error, or a trial that was never asked for.
+        """
+        number = trial if isinstance(trial, int) else trial.number
+        if error is not None and value is not None:
+            raise ConfigError("tell takes a value or error=, not both")
+        self._store.refresh()
+        if number not in self._store.trials:
+            raise ConfigError(f"there is no trial {number}; ask for it first")
+        live = trial if isinstance(trial, Live) else self._lives.get(number)
+        reports = tuple(live.reports) if live else ()
+        if error is not None:
+            outcome = Outcome("failed", None, str(error), reports)
+        elif live and live.pruned:
+            outcome = Outcome("pruned", None, "stopped early", reports)
+        else:
+            outcome = judge(value, reports)
+        self._end(number, outcome)
+
+    def run(
+        self,
+        objective: Callable[..., Any],
+        trials: int = 50,
+        executor: Any = None,
+        retries: int = 1,
+        timeout: float | None = None,
+        max_failures: int | None = None,
+        pruner: Any = None,
+        batch: int | None = None,
+    ) -> None:
+        """Run ``objective(params)`` or ``objective(params, trial)`` on so many trials.
+
+        Trials that a dead driver left unfinished come first and count. Ctrl-C finishes what runs, saves and raises
+        KeyboardInterrupt; a second one stops at once, and what was running is unfinished.
+
+        Args:
+            objective: returns the value; whatever else it returns or raises makes a failed trial.
+            trials: how many to run, >= 0; fewer if the sampler has nothing left.
+            executor: None for this thread; how many workers (processes, or threads for what can't be sent to one); any
+                `concurrent.futures.Executor`; "dask" or "tcp://host:port".
+            retries: how often a trial that kills its worker is run again, alone, before it is "crashed".
+            timeout: seconds, after which a trial has failed and its process is killed.
+            max_failures: more failed trials than this end the run.
+            pruner: "median", "halving" or a `Pruner` for trials that report.
+            batch: propose so many trials together, when all before have ended; then a sampler that learns proposes the
+                same at any number of workers.
+
+        Raises:
+            TrialError: more than ``max_failures`` failed, or the workers can't be had.
+            StorageError: a result can't be written; all before it is safe.
+        """
+        from optlab.search.run import run
+
+        run(self, objective, trials, executor, retries, timeout, max_failures, pruner, batch)
+
+    # --- what is known ------------------------------------------------------------------------------------------------
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All records in the order of their numbers, other drivers' too."""
+        self._store.refresh()
+        return [trial for _, trial in sorted(self._store.trials.items())]
+
+    @property
+    def complete(self) -> list[Trial]:
+        """The records with a value."""
+        return [trial for trial in self.trials if trial.value is not None]
+
+    @property
+    def best(self) -> Trial:
+        """The complete trial with the best value; of equal ones the first.
+
+        Raises:
+            ConfigError: none is complete.
+        """
+        complete = self.complete
+        if not complete:
+            failed = [trial for trial in self.trials if trial.error]
+            last = f"; {len(failed)} ended otherwise, the last: {failed[-1].error}" if failed else ""
+            raise ConfigError(f"no trial of study {self.name!r} is complete{last}")
+        return min(complete, key=lambda trial: (self.loss(trial), trial.number))
+
+    def loss(self, trial: Trial) -> float:
+        """What is minimised: the value, or its negative when maximising; NaN without a value."""
+        return math.nan if trial.value is None else self._sign * trial.value
+
+    def observations(self) -> list[Observation]:
+        """The trials as a sampler sees them."""
+        self._store.refresh()
+        return list(self._observations())
+
+    def log(self) -> list[tuple[float, int, str]]:
+        """(time, trial's number, text): second results, retries, trials given back."""
+        return self._store.log()
+
+    def verdict(self, test: float | None = None) -> list[Verdict]:
+        """Is the best on an edge, would more trials pay, and (given its ``test`` value) was validation fitted?"""
+        from optlab.search.judgement import verdicts
+
+        return verdicts(self, test)
+
+    def importance(self) -> dict[str, float]:
+        """Share of the variance of the value that each parameter explains by itself, largest first."""
+        from optlab.search.judgement import importance
+
+        return importance(self)
+
+    def repeat(self, objective: Callable[..., Any], n: int = 5) -> "Repeats":
+        """Run the best parameters again under ``n`` new seeds; mean and 95 % interval. Not recorded as trials."""
+        from optlab.search.repeats import repeat
+
+        return repeat(self, objective, n)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """A row per trial."""
+        from optlab.search.export import to_csv
+
+        to_csv(self, path)
+
+    def to_json(self, path: str | os.PathLike[str]) -> None:
+        """Space, direction and every record with its reports; NaN is null."""
+        from optlab.search.export import to_json
+
+        to_json(self, path)
+
+    def to_parquet(self, path: str | os.PathLike[str]) -> None:
+        """A row per trial; needs pyarrow or polars."""
+        from optlab.search.export import to_parquet
+
+        to_parquet(self, path)
+
+    def plot_history(self, ax: "Axes | None" = None) -> "Axes":
+        """Every value by number, and the best so far."""
+        from optlab.viz.study import plot_history
+
+        return plot_history(self, ax)
+
+    def plot_slice(self, fig: Any = None) -> Any:
+        """Value against each parameter."""
+        from optlab.viz.study import plot_slice
+
+        return plot_slice(self, fig)
+
+    def plot_contour(self, a: str, b: str, ax: "Axes | None" = None) -> "Axes":
+        """Value over two parameters."""
+        from optlab.viz.study import plot_contour
+
+        return plot_contour(self, a, b, ax)
+
+    def __repr__(self) -> str:
+        return f"Study({self.name!r}, {len(self.trials)} trials, {self.sampler!r}, {self.direction})"
+
+    # --- for the driver -----------------------------------------------------------------------------------------------
+
+    def take(self, count: int, batch: int | None, exposed: bool) -> list[Live]:
+        """Up to ``count`` trials to run: unfinished ones, points of one's own, or new ones; none while a batch runs."""
+        self._store.refresh()
+        lives = [self._live(trial) for trial in self._store.adopt(count, exposed)]
+        with self._lock:
+            waiting = sorted(number for number in self._asked if self._store.trials[number].state == "running")
+            self._asked -= set(waiting[: count - len(lives)])
+        lives += [self._live(self._store.trials[number]) for number in waiting[: count - len(lives)]]
+        if lives or batch is None:
+            return lives or self._claim(count, self._propose, exposed)
+        if self.others_running():
+            return []
+        return self._claim(count, lambda numbers: self._propose_batch(numbers, batch), exposed)
+
+    def finish(self, live: Live, outcome: Outcome) -> None:
+        """Record how a trial of `take` ended."""
+        self._end(live.number, outcome)
+
+    def again(self, live: Live) -> Live:
+        """The same trial from its beginning."""
+        return self._live(self._store.trials[live.number])
+
+    def drop(self, numbers: Sequence[int]) -> None:
+        """Give back trials that did not end."""
+        if numbers:
+            self._store.release(numbers)
+
+    def others_running(self) -> bool:
+        """Whether some trial still runs; asked when none of this driver's does."""
+        self._store.refresh()
+        return any(trial.state == "running" for trial in self._store.trials.values())
+
+    def note(self, number: int, text: str) -> None:
+        """Write into the log."""
+        self._store.note(number, text)
+
+    def renew(self) -> None:
+        """Say that this driver lives."""
+        self._store.renew()
+
+    def use_pruner(self, pruner: Pruner | None) -> None:
+        """Let this pruner hear of the trials so far and of all reports from now on."""
+        self._pruner = pruner
+        if pruner is not None:
+            for trial in self.trials:
+                if trial.reports:
+                    replay(pruner, trial, self._sign)
+
+    # --- underneath ---------------------------------------------------------------------------------------------------
+
+    def _claim(
+        self, count: int, propose: Callable[[Sequence[int]], Sequence[dict[str, Any]]], exposed: bool = False
+    ) -> list[Live]:
+        return [self._live(trial) for trial in self._store.claim(count, propose, self._seed, exposed)]
+
+    def _propose(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
+        return self.sampler.propose(numbers, self._observations())
+
+    def _propose_batch(self, numbers: Sequence[int], batch: int) -> list[dict[str, Any]]:
+        """The part of the batch that is still to do; it is a function of what ended before the batch began."""
+        start = numbers[0] // batch * batch
+        seen = [observation for observation in self._observations() if observation.number < start]
+        proposed = self.sampler.propose(range(start, start + batch), seen)
+        return [proposed[number - start] for number in numbers if number - start < len(proposed)]
+
+    def _seed(self, number: int) -> int:
+        """The trial's own seed, 32 bits."""
+        sequence = np.random.SeedSequence(self.sampler.seed, spawn_key=(STREAMS["trial"], number))
+        return int(sequence.generate_state(1)[0])
+
+    def _observations(self) -> list[Observation]:
+        """What the sampler sees, in the order of the numbers; only what is new is looked at."""
+        trials, changed = self._store.trials, self._store.changed
+        for number in changed:
+            seen = self._observation(trials[number])
+            if number < len(self._seen) and self._seen[number].number == number:
+                self._seen[number] = seen
+            elif number == len(self._seen):
+                self._seen.append(seen)
+            else:  # numbers that a damaged file lost
+                self._seen = [self._observation(trials[n]) for n in sorted(trials)]
+        changed.clear()
+        return self._seen
+
+    def _observation(self, trial: Trial) -> Observation:
+        loss: float | None = self.loss(trial)
+        if trial.state == "running":
+            loss = None
+        elif trial.state == "pruned" and trial.reports:
+            loss = self._sign * trial.reports[-1][1]
+        return Observation(trial.number, trial.params, loss, trial.state)
+
+    def _live(self, trial: Trial) -> Live:
+        live = Live(trial.number, dict(trial.params), trial.seed)
+        live.channel = lambda step, value: self._report(live.number, step, value)
+        self._lives[trial.number] = live
+        return live
+
+    def _report(self, number: int, step: int, value: float) -> bool:
+        with self._lock:
+            return self._pruner is not None and self._pruner.poor(number, step, self._sign * value)
+
+    def _end(self, number: int, outcome: Outcome) -> None:
+        self._store.record(number, outcome)
+        with self._lock:
+            self._asked.discard(number)
+            self._lives.pop(number, None)
+            if self._pruner is not None:
+                self._pruner.ended(number, outcome.state == "complete")

@@ -1,0 +1,171 @@
+"""A trial: the record that stays, the handle an objective gets while it runs, and what its answer is worth."""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from optlab.errors import ConfigError, OptlabError
+
+STATES = ("running", "complete", "failed", "pruned", "quarantined", "crashed")
+LONGEST = 2000  # characters of an error that are kept
+Reports = tuple[tuple[int, float], ...]
+
+
+class TrialError(OptlabError):
+    """A sweep that ended early: too many failed trials, or workers that can't be had."""
+
+
+class Pruned(Exception):
+    """Raised by an objective that stops because `trial.should_prune()` said so; returning does as well."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is known of one trial.
+
+    Attributes:
+        number: 0, 1, ... in the order of the claims.
+        params: name -> value, the active parameters only.
+        value: what the objective returned; None unless complete.
+        state: "running", "complete", "failed", "pruned", "crashed" (it killed its worker) or "quarantined" (several
+            drivers died while it ran inside them, so that it isn't run again).
+        error: why it is neither running nor complete.
+        reports: (step, value) in the order reported.
+        seed: 32 bits for the objective's own randomness; a function of the sampler's seed and the number.
+        started, finished: seconds since 1970 by the driver's clock; trials are ordered by number, never by these.
+        starts: how often it was begun.
+    """
+
+    number: int
+    params: dict[str, Any]
+    value: float | None = None
+    state: str = "running"
+    error: str | None = None
+    reports: Reports = ()
+    seed: int = 0
+    started: float = math.nan
+    finished: float | None = None
+    starts: int = 1
+
+
+class Outcome(NamedTuple):
+    """How a trial ended."""
+
+    state: str
+    value: float | None = None
+    error: str | None = None
+    reports: Reports = ()
+
+
+@dataclass
+class Live:
+    """A running trial: what `Study.ask` returns and an objective with a second argument gets."""
+
+    number: int
+    params: dict[str, Any]
+    seed: int
+    channel: Callable[[int, float], bool] = field(default=lambda step, value: False, repr=False)
+    reports: list[tuple[int, float]] = field(default_factory=list)
+    pruned: bool = field(default=False, init=False)
+    _poor: bool = field(default=False, init=False, repr=False)
+
+    def report(self, value: Any, step: int) -> None:
+        """Record an intermediate value, to be compared with other trials' at the same step; NaN is worse than any.
+
+        Raises:
+            ConfigError: the value is no number, or the step no whole number from 0 on.
+        """
+        number, reason = as_number(value)
+        if number is None:
+            raise ConfigError(f"a report is one number, got {reason}")
+        if isinstance(step, bool) or not hasattr(step, "__index__") or step < 0:
+            raise ConfigError(f"a report's step is a whole number from 0 on, got {step!r}")
+        self.reports.append((int(step), number))
+        self._poor = self.channel(int(step), number)
+
+    def should_prune(self) -> bool:
+        """Whether the last report was poor enough to stop here; True makes this a pruned trial."""
+        self.pruned = self.pruned or self._poor
+        return self._poor
+
+
+def as_number(value: Any) -> tuple[float | None, str]:
+    """``value`` as a float, or None and what it is instead. Texts, booleans and arrays of one element are refused."""
+    if type(value) is float:
+        return value, ""
+    shape = getattr(value, "shape", ())
+    kind = type(value).__name__
+    if value is None:
+        return None, "None"
+    if isinstance(value, str | bytes | bytearray | bool | complex) or kind in ("bool_", "bool"):
+        return None, f"{value!r:.60} ({kind})"
+    if shape != ():
+        return None, f"an array of shape {tuple(shape)} (return one number, as float(x[0]) or x.mean() is)"
+    if getattr(value, "mask", False):
+        return None, "a masked value"
+    try:
+        if isinstance(getattr(value, "item", lambda: None)(), bool | complex | str):
+            return None, f"{value!r:.60} ({kind})"
+        return float(value), ""
+    except OverflowError:
+        return None, "a whole number beyond float64"
+    except Exception:
+        return None, f"{kind}"
+
+
+def judge(returned: Any, reports: Reports = ()) -> Outcome:
+    """Complete with a finite number, failed with the reason otherwise."""
+    number, reason = as_number(returned)
+    if number is None:
+        return Outcome("failed", None, f"returned {reason}; expected a finite number", reports)
+    if not math.isfinite(number):
+        return Outcome("failed", None, f"returned {number}; expected a finite number", reports)
+    return Outcome("complete", number, None, reports)
+
+
+def describe(error: BaseException) -> str:
+    """``ValueError: why``, also where the error can't be printed."""
+    try:
+        text = str(error)
+    except Exception:
+        text = "(its text can't be had)"
+    return f"{type(error).__name__}: {text}"[:LONGEST]
+
+
+def wants_trial(objective: Callable[..., Any]) -> bool:
+    """Whether it takes a second positional argument, which is required or is called ``trial``."""
+    try:
+        parameters = inspect.signature(objective).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return len(positional) > 1 and (positional[1].name == "trial" or positional[1].default is inspect.Parameter.empty)
+
+
+def evaluate(objective: Callable[..., Any], live: Live, both: bool) -> Outcome:
+    """Run the objective; whatever it does becomes an outcome.
+
+    Raises:
+        KeyboardInterrupt: the one thing that is not the trial's own affair.
+    """
+    params = dict(live.params)  # the objective may change its own
+    try:
+        returned = objective(params, live) if both else objective(params)
+    except Pruned:
+        live.pruned = True
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit too: a sweep goes on
+        return Outcome("failed", None, describe(error), tuple(live.reports))
+    if live.pruned:
+        step, value = live.reports[-1] if live.reports else (0, math.nan)
+        return Outcome("pruned", None, f"stopped at step {step} with {value:.6g}", tuple(live.reports))
+    return judge(returned, tuple(live.reports))
+
+
+def summary(params: Mapping[str, Any]) -> str:
+    """``lr=0.01, rule=adam``, numbers to four digits."""
+    shown = (f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in params.items())
+    return ", ".join(shown)

@@ -1,0 +1,114 @@
+"""What the tests of studies share: objectives that a process can import, and a driver to be killed."""
+
+import json
+import math
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from optlab.search import Choice, Float, Int, Random, Space, Study
+
+SPACE = Space(x=Float(-1.0, 1.0), lr=Float(1e-5, 1.0, log=True), width=Int(1, 64), rule=Choice(["sgd", "adam"]))
+
+
+def bowl(params):
+    return params["x"] ** 2 + abs(math.log10(params["lr"]) + 2) + params["width"] / 64 + (params["rule"] == "sgd")
+
+
+def noisy(params, trial):
+    """Also reports, and uses the trial's seed."""
+    for step in range(3):
+        trial.report(bowl(params) + 3 - step, step)
+    return bowl(params) + trial.seed / 2**32
+
+
+def curve(params, trial):
+    """Comes down to its value in 20 steps, and stops when told so."""
+    for step in range(1, 21):
+        trial.report(bowl(params) + 3 / step, step)
+        if trial.should_prune():
+            return None
+    return bowl(params)
+
+
+def climb(params, trial):
+    """The same upside down."""
+    for step in range(1, 21):
+        trial.report(-bowl(params) - 3 / step, step)
+        if trial.should_prune():
+            return None
+    return -bowl(params)
+
+
+def slow(params):
+    time.sleep(0.03)
+    return bowl(params)
+
+
+def seconds(params):
+    time.sleep(30.0)
+
+
+def logged(params):
+    """Leaves a line for every execution that came to its end; opened with O_APPEND, lines don't mix."""
+    time.sleep(float(os.environ["SWEEP_SLEEP"]))
+    with open(os.environ["SWEEP_LOG"], "a") as file:
+        file.write(json.dumps(params) + "\n")
+    return bowl(params)
+
+
+POISON = {
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "segfault": lambda: os.kill(os.getpid(), signal.SIGSEGV),
+    "exit": lambda: os._exit(0),
+}
+
+
+def poisoned(params):
+    """One of 41 points takes its process along."""
+    with open(os.environ["SWEEP_LOG"], "a") as file:
+        file.write(f"{params['n']}\n")
+    if params["n"] == 17:
+        POISON[os.environ["SWEEP_POISON"]]()
+    return float(params["n"])
+
+
+def pool_size(params):
+    """The threads that linear algebra may use in this worker."""
+    import numpy as np
+    from threadpoolctl import threadpool_info
+
+    np.ones((2, 2)) @ np.ones((2, 2))
+    return float(max((pool["num_threads"] for pool in threadpool_info()), default=1))
+
+
+def flood(params):
+    os.write(1, b"x" * 10_000_000)
+    return bowl(params)
+
+
+def table(study):
+    """What must be equal to the last bit: everything but times and counts of starts."""
+    return [(t.number, t.params, t.value, t.state, t.error, t.reports, t.seed) for t in study.trials]
+
+
+def drive(path, total, workers, name="logged"):
+    """A driver process: brings the study in ``path`` to ``total`` trials."""
+    study = Study(SPACE, Random(seed=5), storage=path)
+    ended = sum(trial.state != "running" for trial in study.trials)
+    Path(f"{path}.ready").touch()
+    objective = globals()[name]
+    study.run(objective, trials=total - ended, executor=workers or None)
+
+
+if __name__ == "__main__":
+    import warnings
+
+    warnings.simplefilter("ignore")
+    file, count, crew, *rest = sys.argv[1:]
+    try:
+        drive(file, int(count), int(crew), *rest)
+    except KeyboardInterrupt:
+        sys.exit(130)

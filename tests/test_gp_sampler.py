@@ -1,0 +1,462 @@
+"""The sampler as a study uses it: the same after any resume, whatever the losses are, in spaces of every kind."""
+
+import threading
+
+import numpy as np
+import pytest
+from conftest import SHRINK
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optlab.errors import ConfigError
+from optlab.search.gp import chain, propose, trust
+from optlab.search.gp.factor import Factor
+from optlab.search.gp.lattice import Lattice
+from optlab.search.sampler import Observation, generator
+from optlab.search.samplers import gp
+from optlab.search.samplers.gp import GP
+from optlab.search.samplers.sobol import SobolSequence
+from optlab.search.space import Choice, Float, Int, Space
+from optlab.viz.posterior import plot_posterior
+
+PLANE = Space(x=Float(-1, 1), y=Float(1e-3, 10, log=True))
+MIXED = Space(
+    rule=Choice(["sgd", "momentum", "adam"]),
+    rate=Float(1e-4, 1, log=True),
+    beta=Float(0.5, 0.9, when={"rule": "momentum"}),
+    nesterov=Choice([True, False], when={"rule": "momentum"}),
+    width=Int(4, 256, log=True),
+    layers=Int(1, 3),
+    decay=Float(0, 0.3, step=0.1),
+)
+
+
+@pytest.fixture(autouse=True)
+def _small_without_the_compiler(monkeypatch):
+    """The same search with fewer candidates and shorter fits."""
+    if SHRINK > 1:
+        monkeypatch.setattr(gp, "WIDE", 48)
+        monkeypatch.setattr(propose, "NEAR", 16)
+        monkeypatch.setattr(propose, "ROUNDS", 6)
+        monkeypatch.setattr(propose, "RESTARTS", 4)
+        monkeypatch.setattr(chain, "ROUNDS", 4)
+        monkeypatch.setattr(chain, "EACH", 10)
+
+
+def bowl(params):
+    return (params["x"] - 0.3) ** 2 + (np.log10(params["y"]) - 0.2) ** 2 / 4
+
+
+def mixed_loss(params):
+    rate = np.log10(params["rate"]) + {"sgd": 1, "momentum": 1.5, "adam": 3}[params["rule"]]
+    bonus = 0.2 * params["nesterov"] + params["beta"] / 4 if "beta" in params else 0.1
+    return rate**2 + (np.log2(params["width"]) - 6) ** 2 / 10 + (params["layers"] - 2) ** 2 + params["decay"] - bonus
+
+
+def bound(space, **options):
+    sampler = GP(**options)
+    sampler.bind(space)
+    return sampler
+
+
+def told(space, points, losses):
+    """Results at points of the unit cube."""
+    pairs = enumerate(zip(points, losses, strict=True))
+    return [Observation(n, space.decode(u), float(y), "complete") for n, (u, y) in pairs]
+
+
+def searched(sampler, loss, trials, seen=(), batch=1):
+    seen = list(seen)
+    while len(seen) < trials:
+        numbers = range(len(seen), min(len(seen) + batch, trials))
+        for n, params in zip(numbers, sampler.propose(numbers, seen), strict=True):
+            seen.append(Observation(n, params, float(loss(params)), "complete"))
+    return seen
+
+
+def sobol_results(space, n, loss, seed=0):
+    even = SobolSequence(len(space), seed)
+    params = [space.decode(even[i]) for i in range(n)]
+    return [Observation(i, p, float(loss(p)), "complete") for i, p in enumerate(params)]
+
+
+# --- what it finds ----------------------------------------------------------------------------------------------------
+
+
+def test_it_starts_with_the_sequence_and_finds_the_minimum():
+    seen = searched(bound(PLANE, seed=1), bowl, 20 if SHRINK > 1 else 30)
+    even = SobolSequence(2, 1)
+    assert [o.params for o in seen[:10]] == [PLANE.decode(even[i]) for i in range(10)]
+    assert min(o.loss for o in seen) < (1e-3 if SHRINK > 1 else 1e-5) < min(o.loss for o in seen[:10])
+
+
+@pytest.mark.skipif(SHRINK > 1, reason="takes a minute without the compiler")
+@pytest.mark.parametrize(
+    "options", [{"acquisition": a} for a in ("log-ei", "ei", "ucb", "noisy-ei")] + [{"noise": 0.0}]
+)
+def test_every_acquisition_finds_the_minimum(options):
+    assert min(o.loss for o in searched(bound(PLANE, **options), bowl, 25)) < 1e-3
+
+
+@pytest.mark.skipif(SHRINK > 1, reason="takes a minute without the compiler")
+def test_a_mixed_conditional_space():
+    seen = searched(bound(MIXED, seed=0), mixed_loss, 45)
+    best = min(seen, key=lambda o: o.loss)
+    assert best.params["rule"] == "momentum"
+    assert best.params["nesterov"] is True
+    assert best.params["layers"] == 2
+    assert best.params["decay"] == 0.0
+    assert abs(best.params["width"] - 64) <= 8
+    assert all(MIXED.check(o.params) == o.params for o in seen)
+    assert len({str(o.params) for o in seen}) == 45
+
+
+def test_a_recommendation_is_not_the_luckiest_loss():
+    rng = np.random.default_rng(0)
+    u = np.linspace(0.02, 0.98, 48)
+    losses = (u - 0.5) ** 2 * 4 + 0.05 * rng.standard_normal(len(u))
+    losses[-2] = -0.05  # luck, far from the minimum
+    sampler, space = GP(seed=0), Space(x=Float(0, 1))
+    sampler.bind(space)
+    assert abs(sampler.recommend(told(space, u[:, None], losses))["x"] - 0.5) < 0.2
+
+
+def test_a_recommendation_before_the_model_starts():
+    seen = sobol_results(PLANE, 3, bowl)
+    assert bound(PLANE).recommend(seen) == pytest.approx(min(seen, key=lambda o: o.loss).params)
+    with pytest.raises(ConfigError, match="finite"):
+        bound(PLANE).recommend([])
+
+
+# --- nothing but seed and results -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_resuming_is_going_on(batch):
+    stop = 16 if SHRINK > 1 else 34
+    straight = searched(bound(MIXED, seed=3), mixed_loss, stop + batch, batch=batch)
+    for cut in {4 * (stop // 8), stop - stop % batch}:
+        numbers = range(cut, cut + batch)
+        again = bound(MIXED, seed=3).propose(numbers, straight[:cut])
+        assert again == [o.params for o in straight[cut : cut + batch]]
+    assert bound(MIXED, seed=4).propose([11], straight[:4]) != bound(MIXED, seed=3).propose([11], straight[:4])
+
+
+def test_a_changed_past_is_seen():
+    seen = sobol_results(PLANE, 13, bowl)
+    sampler = bound(PLANE)
+    sampler.propose([13], seen)
+    seen[11] = Observation(11, seen[11].params, 7.0, "complete")
+    assert sampler.propose([13], seen) == bound(PLANE).propose([13], seen)
+    seen[11] = Observation(11, {"x": 0.1, "y": 0.5}, 7.0, "complete")
+    assert sampler.propose([13], seen) == bound(PLANE).propose([13], seen)
+
+
+def test_appended_rows_are_walked_alike_with_repeats_between(monkeypatch):
+    monkeypatch.setattr(chain, "EACH", 10)
+    monkeypatch.setattr(chain, "GROWTH", 2.0)
+    seen = sobol_results(PLANE, 18, bowl)
+    seen[14] = Observation(14, seen[2].params, 1.0, "complete")
+    sampler = bound(PLANE)
+    step_by_step = [sampler.propose([n], seen[:n]) for n in range(11, 19)]
+    assert step_by_step[-1] == bound(PLANE).propose([18], seen)
+    post = sampler.posterior(seen)
+    anew = Factor.of(post.factor.lower @ post.factor.lower.T * 0 + _matrix(post))
+    np.testing.assert_allclose(np.tril(post.factor.lower), np.tril(anew.lower), atol=1e-9)
+
+
+def _matrix(post):
+    points = post.data.points
+    return post.process.covariance.matrix(post.theta[:-1], points, points) + np.diag(post.noise / post.data.counts)
+
+
+def test_threads_do_not_change_a_bit():
+    from threadpoolctl import threadpool_limits
+
+    seen, found = sobol_results(PLANE, 14, bowl), []
+    for count in (1, 2):
+        with threadpool_limits(count):
+            found.append(bound(PLANE).propose([14], seen))
+    threads = [threading.Thread(target=lambda: found.append(bound(PLANE).propose([14], seen))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [found[0]] * 4
+
+
+# --- batches, running trials, small spaces ----------------------------------------------------------------------------
+
+
+def test_a_batch_is_of_distinct_points_and_so_is_what_runs():
+    seen = sobol_results(PLANE, 12, bowl)
+    batch = bound(PLANE).propose(range(12, 16), seen)
+    running = [Observation(n, p, None, "running") for n, p in zip(range(12, 16), batch, strict=True)]
+    (more,) = bound(PLANE).propose([16], seen + running)
+    points = np.array([PLANE.encode(p) for p in [*(o.params for o in seen), *batch, more]])
+    gaps = np.abs(points[:, None] - points).max(2)[np.triu_indices(len(points), 1)]
+    assert gaps.min() > 1e-6
+
+
+@pytest.mark.parametrize("initial", [1, 3])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_small_space_is_exhausted_before_anything_comes_twice(initial, batch):
+    space = Space(a=Int(1, 2), b=Int(5, 6))
+    seen = searched(bound(space, initial=initial), lambda p: p["a"] * p["b"], 6, batch=batch)
+    assert len({tuple(o.params.values()) for o in seen[:4]}) == 4
+    space = Space(c=Choice(["p", "a", "b"]), d=Int(1, 2, when={"c": "a"}))
+    seen = searched(bound(space, initial=initial), lambda p: len(str(p)), 6, batch=batch)
+    assert len({str(o.params) for o in seen[:4]}) == 4  # p, a1, a2, b
+
+
+def test_known_noise_allows_a_repeat():
+    space = Space(a=Int(0, 9))
+    rng = np.random.default_rng(0)
+    seen = searched(bound(space, noise=0.5), lambda p: (p["a"] - 4) ** 2 / 9 + 0.5 * rng.standard_normal(), 24)
+    assert len({o.params["a"] for o in seen[10:]}) < 14
+
+
+def test_more_results_than_a_model_takes(monkeypatch):
+    monkeypatch.setattr(chain, "MANY", 20)
+    monkeypatch.setattr(chain, "KEPT", 12)
+    seen = sobol_results(PLANE, 24, bowl)
+    post = bound(PLANE).posterior(seen)
+    assert post.data.total == 12
+    best = min(seen, key=lambda o: o.loss)
+    assert np.abs(post.data.points.T - PLANE.encode(best.params)).max(1).min() < 1e-9
+    sampler = bound(PLANE)
+    for n in (19, 20, 21):
+        sampler.propose([n], seen[:n])
+    assert sampler.propose([24], seen) == bound(PLANE).propose([24], seen)
+
+
+@pytest.mark.parametrize(
+    "space", [PLANE, MIXED, Space(a=Int(1, 10**9), b=Int(1, 7, step=2))], ids=["real", "mixed", "int"]
+)
+def test_snapping_is_encoding_what_is_decoded(space):
+    u = np.random.default_rng(0).random((60, len(space)))
+    got = Lattice(space).snap(u)
+    want = np.array([space.encode(space.decode(v)) for v in u])
+    np.testing.assert_allclose(got, want, atol=1e-9)
+    np.testing.assert_array_equal(Lattice(space).snap(got), got)
+    for near in Lattice(space).neighbours(got[0]):
+        assert space.decode(near) != space.decode(got[0])
+
+
+def test_everything_in_a_small_space():
+    lattice = Lattice(Space(a=Int(1, 3), c=Choice(["x", "y"]), d=Choice([1, 2], when={"c": "y"})))
+    found = [lattice.space.decode(u) for u in lattice.everything]
+    assert len(found) == len({str(p) for p in found}) == 9
+    assert Lattice(PLANE).everything is None
+
+
+# --- what the user knows ----------------------------------------------------------------------------------------------
+
+
+def test_a_prior_draws_and_fades():
+    seen = sobol_results(PLANE, 10, lambda p: 1.0)
+    (pulled,) = bound(PLANE, prior={"x": (-0.9, 0.02)}).propose([12], seen)  # not in the trust region
+    assert abs(pulled["x"] + 0.9) < 0.2
+    wrong = bound(PLANE, prior={"x": -0.9})
+    assert min(o.loss for o in searched(wrong, bowl, 18 if SHRINK > 1 else 35)) < (0.05 if SHRINK > 1 else 1e-3)
+
+
+def hint(params):
+    """A guess of `bowl` in other units."""
+    return 100 + 50 * bowl(params)
+
+
+def test_a_good_guess_of_the_loss_is_used_at_once():
+    (params,) = bound(PLANE, initial=6, mean=hint).propose([6], sobol_results(PLANE, 6, bowl))
+    assert bowl(params) < 1e-2
+    by_name = bound(PLANE, initial=6, mean=f"{__name__}:hint")
+    assert by_name.propose([6], sobol_results(PLANE, 6, bowl)) == [params]
+
+
+def test_options_are_data_and_equal_when_read_again():
+    sampler = GP(seed=5, initial=7, acquisition="ucb", noise=0.1)
+    data = sampler.to_dict()
+    assert data == {"name": "gp", "seed": 5, "initial": 7, "acquisition": "ucb", "noise": 0.1}
+    assert GP(**{k: v for k, v in data.items() if k != "name"}) == sampler
+    assert GP().to_dict() == {"name": "gp", "seed": 0, "initial": 10}
+    assert GP(prior={"x": (0.1, 0.2)}, mean=hint).to_dict() == {
+        "name": "gp",
+        "seed": 0,
+        "initial": 10,
+        "prior": {"x": [0.1, 0.2]},
+        "mean": f"{__name__}:hint",
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"initial": 0}, "initial must be a whole number from 1"),
+        ({"initial": "ten"}, "initial"),
+        ({"noise": -1.0}, "noise must be a number from 0"),
+        ({"acquisition": "log-eq"}, "log-ei"),
+        ({"acquisition": 3}, "acquisition"),
+        ({"prior": [1]}, "prior must be a dictionary"),
+        ({"mean": "guess"}, "mean must be a function"),
+        ({"prior": {"x": 0}, "acquisition": "ucb"}, "take log-ei"),
+        ({"prior": {"z": 0.5}}, "prior.z is unknown"),
+        ({"prior": {"x": 7}}, "prior.x must be"),
+        ({"prior": {"x": (0.5, 0)}}, "prior.x has a width"),
+        ({"mean": "optlab.search:nothing"}, "can't be imported"),
+    ],
+)
+def test_mistakes_are_named(options, message):
+    with pytest.raises(ConfigError, match=message):
+        bound(PLANE, **options)
+
+
+# --- the trust region -------------------------------------------------------------------------------------------------
+
+
+def test_the_box_grows_with_success_and_shrinks_with_failure():
+    start = [1.0, 2.0, 3.0]
+    assert trust.side(np.array([*start, 0.5, 0.4, 0.3]), [True] * 6, 3, 2) == 1.6
+    assert trust.side(np.array(start + 4 * [5.0]), [True] * 7, 3, 2) == 0.4
+    assert trust.side(np.array(start + 4 * [5.0]), [False] * 7, 3, 2) == 0.8
+    assert trust.side(np.array(start + 6 * [5.0]), [True] * 9, 3, 6) == 0.4
+    assert trust.side(np.array(start + 28 * [5.0]), [True] * 31, 3, 2) == trust.START
+    low, high = trust.box(
+        np.array([0.5, 0.1, 0.5]), np.array([0.1, 0.4, 5.0]), 0.4, np.array([0, 0, 1], bool), [None] * 3
+    )
+    np.testing.assert_allclose(low, [0.4, 0.0, 0.0])
+    np.testing.assert_allclose(high, [0.6, 0.5, 1.0])
+
+
+# --- fault 13: whatever the data are ----------------------------------------------------------------------------------
+
+
+def cube(n, d, seed=0):
+    return np.random.default_rng(seed).random((n, d))
+
+
+def smooth(u):
+    return np.sin(5 * u).sum(1)
+
+
+U = cube(12, 2)
+Y = smooth(U)
+
+
+def replaced(y, **at):
+    y = np.array(y, float)
+    for k, v in at.items():
+        y[int(k[1:])] = v
+    return y
+
+
+DATA = {
+    "duplicates": (np.repeat(U[:4], 3, axis=0), np.repeat(Y[:4], 3)),
+    "contradicting duplicates": (np.repeat(U[:4], 3, axis=0), Y),
+    "1e-12 apart": (np.vstack([U[:6], np.clip(U[:6] + 1e-12, 0, 1)]), Y),
+    "1e-9 apart, a jump": (np.vstack([U[:6], U[:6] + 1e-9]), np.arange(12.0)),
+    "constant": (U, np.full(12, 3.0)),
+    "zero": (U, np.zeros(12)),
+    "one point": (U[:1], Y[:1]),
+    "two points": (U[:2], Y[:2]),
+    "fewer than columns": (cube(5, 20), smooth(cube(5, 20))),
+    "collinear": (np.linspace(0, 1, 12)[:, None] * np.ones(2), Y),
+    "all on an edge": (np.column_stack([np.zeros(12), U[:, 1]]), Y),
+    "1e300": (U, Y * 1e300),
+    "1e-300": (U, Y * 1e-300),
+    "both ends of the doubles": (U, np.where(np.arange(12) % 2, 1.7e308, -1.7e308)),
+    "denormal": (U, np.arange(12) * 5e-324),
+    "1e16 and small": (U, 1e16 + 10 * np.round(Y)),
+    "outlier": (U, replaced(Y, i3=1e30)),
+    "negative outlier": (U, replaced(Y, i3=-1e30)),
+    "all infinite": (U, np.full(12, np.inf)),
+    "all NaN": (U, np.full(12, np.nan)),
+    "mixed": (U, replaced(Y, i0=np.nan, i4=np.inf, i5=-np.inf, i9=np.nan)),
+    "one finite": (U, replaced(np.full(12, np.nan), i7=1.0)),
+    "a thousand": (cube(1000 // SHRINK**2, 3), smooth(cube(1000 // SHRINK**2, 3))),
+    "one column": (cube(12, 1), smooth(cube(12, 1))),
+    "twenty columns": (cube(30, 20), smooth(cube(30, 20))),
+}
+CASES = list(DATA)[:: max(1, SHRINK // 3)]
+
+
+@pytest.mark.parametrize("noise", [None, 0.0], ids=["noise", "no noise"])
+@pytest.mark.parametrize("case", CASES)
+def test_any_data_gives_a_proposal(case, noise):
+    u, y = DATA[case]
+    space = Space({f"x{k}": Float(0, 1) for k in range(u.shape[1])})
+    sampler = bound(space, initial=max(1, 4 * len(y) // 5), noise=noise)
+    seen = told(space, u, y)
+    for params in sampler.propose([len(y), len(y) + 1], seen):
+        assert space.check(params) == params
+    if np.isfinite(y).any():
+        post = sampler.posterior(seen)
+        assert post.factor.retries <= 6
+        assert np.isfinite(post.predict(np.vstack([u[:3], 0.5 + 0 * u[:1]]))).all()
+
+
+@given(losses=st.lists(st.floats(), min_size=3, max_size=9), noise=st.sampled_from([None, 0.0, 1e-3]))
+@settings(max_examples=40 // SHRINK)
+def test_any_losses_give_a_proposal(losses, noise):
+    (params,) = bound(PLANE, initial=2, noise=noise).propose([9], told(PLANE, U[: len(losses)], losses))
+    assert PLANE.check(params) == params
+
+
+# --- fault 14: units --------------------------------------------------------------------------------------------------
+
+STRAIGHT = Space(a=Float(0, 1), b=Float(0, 1))
+ROUND_Y = np.round(Y * 1024) / 1024
+
+
+@pytest.mark.parametrize("k", [-900, -700, -300, -52, -1, 1, 30, 300, 700, 900][:: SHRINK // 3 or 1])
+def test_powers_of_two_change_no_bit(k):
+    want = bound(STRAIGHT).propose([12, 13], told(STRAIGHT, U, Y))
+    assert bound(STRAIGHT).propose([12, 13], told(STRAIGHT, U, np.ldexp(Y, k))) == want
+
+
+@pytest.mark.parametrize("c", [-1e6, -1e3, -1.5, -0.1, 0.1, 0.3, 1.0, 7.0, 1e3, 1e6][:: SHRINK // 3 or 1])
+def test_shifts_change_nothing_that_counts(c):
+    (want,) = bound(STRAIGHT).propose([12], told(STRAIGHT, U, ROUND_Y))
+    (got,) = bound(STRAIGHT).propose([12], told(STRAIGHT, U, ROUND_Y + c))
+    assert list(got.values()) == pytest.approx(list(want.values()), abs=1e-9)
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-6, 1e-3, 0.1, 3.0, 10.0, 1e3, 1e6, 1e9, 1e12][:: SHRINK // 3 or 1])
+def test_units_of_a_parameter_change_nothing_that_counts(unit):
+    (want,) = bound(STRAIGHT).propose([12], told(STRAIGHT, U, Y))
+    space = Space(a=Float(0, unit), b=Float(5 * unit, 6 * unit))
+    (got,) = bound(space).propose([12], told(space, U, Y))
+    assert got["a"] / unit == pytest.approx(want["a"], abs=1e-9)
+    assert got["b"] / unit - 5 == pytest.approx(want["b"], abs=1e-9)
+
+
+def test_trials_draw_from_streams_of_their_own():
+    draws = {tuple(generator(0, "gp", k).random(2)) for k in range(50)}
+    assert len(draws) == 50
+
+
+# --- the picture ------------------------------------------------------------------------------------------------------
+
+
+def test_the_picture_shows_the_model_and_its_next_point():
+    space = Space(x=Float(0.1, 10, log=True))
+    seen = sobol_results(space, 6, lambda p: np.log(p["x"]) ** 2)
+    sampler = bound(space, initial=4)
+    fig = plot_posterior(sampler, seen)
+    above, below = fig.axes
+    mean, results, following = above.get_lines()
+    np.testing.assert_allclose(results.get_xdata(), [o.params["x"] for o in seen], rtol=1e-9)
+    np.testing.assert_allclose(
+        mean.get_ydata(), sampler.posterior(seen).mean(np.linspace(0, 1, 501)[:, None]), atol=1e-6
+    )
+    assert following.get_xdata()[0] == sampler.propose([6], seen)[0]["x"]
+    assert below.get_xscale() == "log"
+    assert below.get_lines()[0].get_ydata().min() >= 0
+    side = plot_posterior(bound(MIXED, initial=4), sobol_results(MIXED, 5, mixed_loss), along="width")
+    assert side.axes[1].get_xlabel() == "width"
+    for options, message in [
+        ({"along": "rule"}, "a choice"),
+        ({"along": "z"}, "unknown parameter"),
+        ({}, "starts after"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            plot_posterior(bound(MIXED, initial=4 if options else 9), sobol_results(MIXED, 5, mixed_loss), **options)
