@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from optlab import autograd as autograd
     from optlab import data as data
     from optlab import nn as nn
+    from optlab import objectives as objectives
     from optlab import schedules as schedules
     from optlab import search as search
     from optlab import sklearn as sklearn
@@ -73,6 +74,7 @@ _HOME = {
     "autograd": "optlab.autograd",
     "data": "optlab.data",
     "nn": "optlab.nn",
+    "objectives": "optlab.objectives",
     "schedules": "optlab.schedules",
     "search": "optlab.search",
     "sklearn": "optlab.sklearn",

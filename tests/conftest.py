@@ -1,5 +1,7 @@
 """What the whole suite shares: a switch for runs without the compiler, a hypothesis profile, a clean registry."""
 
+import signal
+
 import numba
 import pytest
 from hypothesis import settings
@@ -12,6 +14,11 @@ SHRINK = 1 if JIT else 10  # interpreted loops are about 100 times slower: that 
 # Derandomised: a red run is red for everyone. The first example of a law compiles, so no deadline.
 settings.register_profile("optlab", deadline=None, derandomize=True, max_examples=100 // SHRINK)
 settings.load_profile("optlab")
+
+
+# A shell that starts something in the background has it ignore Ctrl-C, and so would every process that a test interrupts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

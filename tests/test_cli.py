@@ -13,7 +13,21 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 
 
-COMMANDS = ["race", "basin", "gallery", "rules", "surfaces", "bench", "doctor", "train", "evaluate", "lr-find", "data"]
+COMMANDS = [
+    "race",
+    "basin",
+    "gallery",
+    "rules",
+    "surfaces",
+    "bench",
+    "doctor",
+    "train",
+    "evaluate",
+    "lr-find",
+    "data",
+    "sweep",
+    "report",
+]
 
 
 def optlab(*arguments, cwd=None, check=None, **environment):

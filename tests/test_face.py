@@ -1,4 +1,4 @@
-"""The contract with the user, sections 1 and 2: every call as it is written there, one after the other.
+"""The contract with the user, sections 1 to 3: every call as it is written there, one after the other.
 
 Numbers of steps and starts are smaller where the compiler is off; nothing else differs.
 """
@@ -232,3 +232,59 @@ def test_scikit_learns_verbs():
     X, y = ol.data.load("digits").x[:300], ol.data.load("digits").y[:300]
     search = GridSearchCV(ol.sklearn.MLPClassifier(rule=ol.Adam(), epochs=3), {"lr": [1e-4, 1e-2]}, cv=2).fit(X, y)
     assert search.best_params_ == {"lr": 1e-2}
+
+
+def test_search_hyperparameters(folder):
+    from optlab.search import GP, Choice, Float, Grid, Int, Random, Sobol, Space, Study
+
+    space = Space(
+        lr=Float(1e-5, 1, log=True),
+        batch_size=Int(8, 256, log=True),
+        hidden=Int(8, 64, step=8),
+        rule=Choice(["sgd", "momentum", "adam"]),
+        beta=Float(0.5, 0.99, when={"rule": "momentum"}),
+    )
+    study = Study(space, GP(seed=0), direction="minimize", storage="sweep.db", name="mlp-digits")
+
+    def objective(params, trial=None):
+        return (np.log10(params["lr"]) + 2) ** 2 + (params["rule"] != "adam") + abs(params["hidden"] - 40) / 40
+
+    trial = study.ask()
+    assert trial.number == 0
+    assert set(trial.params) <= set(space)
+    study.tell(trial, 0.31)
+    for told in study.ask(n=2):
+        study.tell(told, error="the disk was full")
+    study.tell(study.ask(params={"lr": 0.1, "batch_size": 8, "hidden": 8, "rule": "adam"}), float("nan"))
+    trials = 12 if JIT else 8
+    study.run(objective, trials=trials, executor=None, retries=1, timeout=None, max_failures=None, pruner=None)
+    assert study.best.value == min(t.value for t in study.trials if t.state == "complete")
+    assert [t.state for t in study.trials[:4]] == ["complete", "failed", "failed", "failed"]
+    assert study.trials[1].error == "the disk was full"
+    record = study.trials[-1]
+    assert record.number == 3 + trials
+    assert record.finished >= record.started
+    assert record.reports is not None
+    assert record.seed is not None
+    study.to_csv("t.csv")
+    study.to_json("t.json")
+    assert all(verdict.id for verdict in study.verdict())
+    assert set(study.importance()) == set(space)
+    study.plot_history()
+    study.plot_slice()
+    study.plot_contour("lr", "hidden")
+    study.html("sweep.html")
+    assert (folder / "sweep.html").read_text(encoding="utf-8").lower().startswith("<!doctype html>")
+    again = Study(space, GP(seed=0), storage="sweep.db", name="mlp-digits")
+    assert [t.params for t in again.trials] == [t.params for t in study.trials]
+
+    rates = Space(lr=Float(1e-6, 10, log=True))
+    grown = Study(rates, Grid(lr=[1e-3, 1e-2, 1e-1], extend=True))
+    grown.run(lambda params: abs(np.log10(params["lr"])), trials=10)
+    assert [round(np.log10(t.params["lr"])) for t in grown.trials] == [-3, -2, -1, 0, 1]
+    line = Study(Space(x=Float(0, 10)), GP(seed=0, initial=4))
+    line.run(lambda params: (params["x"] - 3) ** 2, trials=6)
+    line.plot_posterior()
+    for sampler in (Random(seed=0), Sobol(seed=0)):
+        Study(rates, sampler).run(lambda params: params["lr"], trials=0)
+    assert ol.search.minimize(lambda params: params["lr"], rates, sampler="gp", trials=3, seed=0).best.value < 10

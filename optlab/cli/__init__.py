@@ -17,6 +17,8 @@ from optlab.cli.gallery import gallery
 from optlab.cli.lists import rules, surfaces
 from optlab.cli.lr_find import lr_find
 from optlab.cli.race import race
+from optlab.cli.report import report
+from optlab.cli.sweep import sweep
 from optlab.cli.train import train
 from optlab.errors import DataError, OptlabError, SealError
 
@@ -51,7 +53,7 @@ def finish(context: click.Context, code: int | None, debug: bool) -> int | None:
     return code
 
 
-for command in (race, basin, gallery, train, lr_find, evaluate, rules, surfaces, data, bench, doctor):
+for command in (race, basin, gallery, train, lr_find, evaluate, sweep, report, rules, surfaces, data, bench, doctor):
     cli.add_command(command)
 
 

@@ -32,6 +32,9 @@ def run(
     """`Study.run`."""
     check_not_a_worker()
     _check(objective, timeout, trials=trials, retries=retries, max_failures=max_failures, batch=batch)
+    check = getattr(objective, "check", None)  # a ready objective tells all that it can't use before the first trial
+    if check is not None:
+        check(study.space)
     study.use_pruner(as_pruner(pruner))
     crew = crew_for(executor, objective, timeout)
     sweep = Sweep(study, crew, trials, retries, max_failures, batch)

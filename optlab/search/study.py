@@ -7,6 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -16,11 +17,12 @@ from optlab.search.pruners import Pruner, replay
 from optlab.search.sampler import STREAMS, Observation, Sampler
 from optlab.search.space import Space
 from optlab.search.store import Store
-from optlab.search.trial import Live, Outcome, Trial, judge
+from optlab.search.trial import Live, Outcome, Trial, judge, printable
 from optlab.verdict import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from optlab.search.repeats import Repeats
 
@@ -128,7 +130,7 @@ class Study:
         live = trial if isinstance(trial, Live) else self._lives.get(number)
         reports = tuple(live.reports) if live else ()
         if error is not None:
-            outcome = Outcome("failed", None, str(error), reports)
+            outcome = Outcome("failed", None, printable(str(error)), reports)
         elif live and live.pruned:
             outcome = Outcome("pruned", None, "stopped early", reports)
         else:
@@ -264,6 +266,25 @@ class Study:
         from optlab.viz.study import plot_contour
 
         return plot_contour(self, a, b, ax)
+
+    def plot_posterior(self, along: str | None = None) -> "Figure":
+        """What the Gaussian process believes along one parameter, and where it looks next.
+
+        Raises:
+            ConfigError: another sampler, too few results, or a choice, which has no axis.
+        """
+        from optlab.search.samplers.gp import GP
+        from optlab.viz.posterior import plot_posterior
+
+        if not isinstance(self.sampler, GP):
+            raise ConfigError(f"the sampler {self.sampler.name!r} has no posterior; use GP()")
+        return plot_posterior(self.sampler, self._observations(), along)
+
+    def html(self, path: str | os.PathLike[str]) -> Path:
+        """One offline page: curves, slices, importance, verdicts, every failed trial; the path."""
+        from optlab.viz.study_report import write_study_report
+
+        return write_study_report(self, Path(path))
 
     def __repr__(self) -> str:
         return f"Study({self.name!r}, {len(self.trials)} trials, {self.sampler!r}, {self.direction})"

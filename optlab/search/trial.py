@@ -131,7 +131,12 @@ def describe(error: BaseException) -> str:
         text = str(error)
     except Exception:
         text = "(its text can't be had)"
-    return f"{type(error).__name__}: {text}"[:LONGEST]
+    return printable(f"{type(error).__name__}: {text}")
+
+
+def printable(text: str) -> str:
+    """``text``, not too long, with what no file can hold (half a surrogate pair) replaced."""
+    return text[:LONGEST].encode("utf-8", "replace").decode()
 
 
 def wants_trial(objective: Callable[..., Any]) -> bool:

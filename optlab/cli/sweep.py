@@ -1,0 +1,174 @@
+"""`optlab sweep`: search hyperparameters, from a file or from options."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from optlab.cli.common import json_option, print_json, quiet_option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from optlab.search.spec import SweepSpec
+    from optlab.search.study import Study
+
+TOO_MANY_FAILED, ON_AN_EDGE = 4, 6
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--objective", help='training, descent, surface, svm, or "package.module:function".')
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="A fixed argument of the objective.")
+@click.option(
+    "--param",
+    "params",
+    multiple=True,
+    metavar="NAME=RANGE",
+    help='"lr=1e-5..1 log", "hidden=8..64 step 8 int", "rule=sgd,adam", "beta=0.5..0.99 when rule=momentum".',
+)
+@click.option("--trials", type=click.IntRange(min=0), help="In all, those before a --resume included; 50 by default.")
+@click.option("--sampler", help="gp, random, sobol, grid or refine; gp by default.")
+@click.option("--seed", type=click.IntRange(min=0), help="Of the sampler and the trials; 0 by default.")
+@click.option("--workers", type=click.IntRange(min=1), help="Trials at once.")
+@click.option("--batch", type=click.IntRange(min=1), help="Propose so many together: the same at any --workers.")
+@click.option("--dask", metavar="ADDR", help="Run on this Dask scheduler, tcp://host:port; 'dask' starts a local one.")
+@click.option("--pruner", help="median or halving: stop poor trials early.")
+@click.option("--storage", type=click.Path(path_type=Path), help="Where the trials go; by default FILE.db or sweep.db.")
+@click.option("--name", help="Of the study; by default the sweep file's, or its objective's.")
+@click.option("--resume", is_flag=True, help="Continue what the storage holds.")
+@click.option("--dry-run", is_flag=True, help="Check everything, show the space, and stop.")
+@click.option("--max-failures", type=click.IntRange(min=0), help="More failed trials end the sweep with exit code 4.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds for one trial.")
+@click.option("--strict-edge", is_flag=True, help="Exit code 6 if the best is at an end of a range.")
+@json_option
+@quiet_option
+def sweep(
+    file: Path | None,
+    settings: tuple[str, ...],
+    params: tuple[str, ...],
+    workers: int | None,
+    batch: int | None,
+    dask: str | None,
+    storage: Path | None,
+    resume: bool,
+    dry_run: bool,
+    strict_edge: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> int:
+    """Search hyperparameters as FILE says (TOML), or as the options do; options win over the file.
+
+    \b
+    optlab sweep sweep.toml --workers 2
+    optlab sweep --objective training --set dataset=digits --param "lr=1e-5..1 log" --param rule=sgd,adam
+
+    Every trial is kept in the storage. Ctrl-C finishes what runs and saves; --resume continues. Without parameters,
+    the objective's usual ones are searched.
+    """
+    from optlab.cli.plan import prepare, show_plan
+
+    if file is None and options["objective"] is None:
+        raise click.UsageError("expected a sweep file, or --objective", click.get_current_context())
+    spec, objective = prepare(file, settings, params, options)
+    path = storage or Path(spec.storage or f"{file.stem if file else 'sweep'}.db")
+    name = spec.name or (file.stem if file else spec.objective)
+    if dry_run:
+        show_plan(spec, path, name, as_json)
+        return 0
+    study = _study(spec, path, name, resume)
+    began = time.perf_counter()
+    try:
+        problem = _run(study, spec, objective, dask or workers, batch, quiet)
+    except (KeyboardInterrupt, SystemExit):
+        again = "" if resume else "; continue with: the same command and --resume"
+        click.echo(f"optlab: saved {len(study.complete)} complete trials in {path}{again}", err=True)
+        raise
+    _tell(study, path, time.perf_counter() - began, as_json, quiet)
+    if problem:
+        click.echo(f"optlab: {problem}", err=True)
+    if problem or (study.trials and not study.complete):
+        return TOO_MANY_FAILED
+    edges = [v for v in study.verdict() if v.id.startswith("edge:") and not v.passed]
+    return ON_AN_EDGE if strict_edge and edges else 0
+
+
+def _study(spec: "SweepSpec", path: Path, name: str, resume: bool) -> "Study":
+    """The study, new or continued.
+
+    Raises:
+        ConfigError: it is there already and shall not be resumed, or is another sweep's.
+    """
+    from optlab.cli.progress import Watched
+    from optlab.cli.studies import about, names, record
+    from optlab.errors import ConfigError
+
+    there = path.exists() and name in names(path)
+    if resume and not there:
+        raise ConfigError(f"there is nothing to resume: {path} holds no study {name!r}")
+    study = Watched(spec.space, spec.sampler, spec.direction, path, name)
+    done = len(study.trials)
+    if done and not resume:
+        study.close()
+        raise ConfigError(
+            f"{path} holds study {name!r} with {done} trials: --resume continues it; --storage or --name begins another"
+        )
+    told = {"objective": spec.objective, "settings": spec.settings, "sampler": spec.sampler.to_dict()}
+    before = about(study)
+    for key in ("objective", "settings"):
+        if before and before[key] != told[key]:
+            study.close()
+            text = f"{path} holds study {name!r} with {key} {before[key]!r}, here {told[key]!r}"
+            raise ConfigError(f"{text}: values could not be compared; --name begins another")
+    if before != told:
+        record(study, told)
+    return study
+
+
+def _run(
+    study: Any, spec: "SweepSpec", objective: "Callable[..., Any]", executor: Any, batch: int | None, quiet: bool
+) -> str:
+    """Run what is left; why it ended early, if it did for failed trials."""
+    from optlab.cli.progress import progress
+    from optlab.search.trial import TrialError
+
+    ended = [trial for trial in study.trials if trial.state != "running"]
+    failed = sum(trial.state in ("failed", "crashed") for trial in ended)
+    most = spec.max_failures
+    with progress(study, spec.trials, len(ended), quiet):
+        try:
+            study.run(
+                objective,
+                max(0, spec.trials - len(ended)),
+                executor=None if executor == 1 else executor,
+                retries=spec.retries,
+                timeout=spec.timeout,
+                max_failures=None if most is None else max(0, most - failed),
+                pruner=spec.pruner,
+                batch=batch,
+            )
+        except TrialError as error:
+            bad = sum(trial.state in ("failed", "crashed") for trial in study.trials)
+            if most is None or bad <= most:
+                raise
+            return str(error)
+    return (
+        f"{failed} trials had failed before, more than --max-failures={most}"
+        if most is not None and failed > most
+        else ""
+    )
+
+
+def _tell(study: "Study", path: Path, seconds: float, as_json: bool, quiet: bool) -> None:
+    from shlex import quote
+
+    from optlab.cli.studies import document, show
+
+    if as_json:
+        print_json({"storage": str(path), "seconds": seconds, **document(study)})
+        return
+    show(study, {"seconds": round(seconds, 2), "storage": str(path)})
+    if not quiet:
+        click.echo(f"\nAs a page: optlab report {quote(str(path))} --html report.html", err=True)

@@ -1,0 +1,247 @@
+"""The pictures of a study's report."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import numpy as np
+
+from optlab.search.parameters import Choice, Parameter
+from optlab.search.space import Space
+from optlab.search.study import Study
+from optlab.search.trial import Trial
+from optlab.viz.evidence import apart, printable, quiet, raster, vector
+from optlab.viz.page import Picture
+from optlab.viz.study import plot_contour, plot_history, plot_slice
+from optlab.viz.style import COLORS, off_screen
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from optlab.search.samplers.gp import GP
+
+LINES = 400  # trials that parallel coordinates can show
+FINE = 120  # points of a model's curve
+DECADE, FEW_DECADES = 10.0, 300.0  # ratios of the ends of an axis
+ENOUGH = 3  # values from which a model is worth drawing
+
+
+class Drawn(NamedTuple):
+    """What goes under which heading."""
+
+    course: list[Picture]
+    wide: list[Picture]
+    single: list[Picture]
+    model: list[Picture]
+    both: list[Picture]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A study whose names and choices Matplotlib sets as they are: no mathematics, no control characters."""
+
+    study: Study
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Name -> what is shown; no two alike."""
+        return _short(list(self.study.space))
+
+    @cached_property
+    def space(self) -> Space:
+        """The space of the short names; without conditions, which no picture needs."""
+        return Space({self.names[n]: _plain(p) for n, p in self.study.space.items()})
+
+    @cached_property
+    def trials(self) -> list[Trial]:
+        """All records."""
+        return [replace(trial, params=self._params(trial.params)) for trial in self.study.trials]
+
+    @property
+    def complete(self) -> list[Trial]:
+        """Those with a value."""
+        return [trial for trial in self.trials if trial.value is not None]
+
+    @cached_property
+    def best(self) -> Trial:
+        """The best of them."""
+        return next(trial for trial in self.trials if trial.number == self.study.best.number)
+
+    @property
+    def direction(self) -> str:
+        """minimize or maximize."""
+        return self.study.direction
+
+    @property
+    def name(self) -> str:
+        """Of the study."""
+        return self.study.name
+
+    def _params(self, params: dict[str, Any]) -> dict[str, Any]:
+        return {self.names[name]: self._value(name, value) for name, value in params.items()}
+
+    def _value(self, name: str, value: Any) -> Any:
+        old, new = self.study.space[name], self.space[self.names[name]]
+        if isinstance(old, Choice) and isinstance(new, Choice):
+            return new.values[old.values.index(value)]
+        return value
+
+
+def study_pictures(study: Study) -> Drawn:
+    """What a report shows; nothing of a study without a complete trial."""
+    if not study.complete:
+        return Drawn([], [], [], [], [])
+    seen = Shown(study)
+    like = cast(Study, seen)
+    shares = {seen.names[name]: share for name, share in study.importance().items()}
+    with quiet():
+        course = [_history(like), *([_importance(shares)] if any(shares.values()) else [])]
+        wide = [_parallel(seen)] if len(seen.space) > 1 else []
+        fig = off_screen(1240, 300 * -(-len(seen.space) // 4))
+        plot_slice(like, fig)
+        for ax in fig.axes:
+            _readable(ax, values=True)
+        single = apart(fig, {ax.get_xlabel(): ax for ax in fig.axes if ax.get_xlabel()})
+        ranked = [n for n in shares or seen.space if not isinstance(seen.space[n], Choice)]
+        both = [_contour(like, *ranked[:2])] if len(ranked) > 1 else []
+        return Drawn(course, wide, single, _model(seen), both)
+
+
+def _history(study: Study) -> Picture:
+    fig = off_screen(560, 340)
+    _readable(plot_history(study, fig.add_subplot()), values=True)
+    return vector("Value of every trial, and the best so far", fig)
+
+
+def _importance(shares: dict[str, float]) -> Picture:
+    fig = off_screen(560, 340)
+    ax = fig.add_subplot()
+    ax.barh(list(shares)[::-1], list(shares.values())[::-1], color=COLORS[0])
+    ax.set(xlabel="share of the variance of the value", xlim=(0.0, None))
+    ax.grid(alpha=0.3, axis="x")
+    return vector("Importance: what each parameter explains by itself", fig)
+
+
+def _contour(study: Study, a: str, b: str) -> Picture:
+    fig = off_screen(560, 420)
+    _readable(plot_contour(study, a, b, fig.add_subplot()))
+    return raster(f"Value over {a} and {b}, linear between the trials; the star is the best", fig)
+
+
+def _parallel(seen: Shown) -> Picture:
+    """A line per trial across its parameters; the best are drawn last and darkest, failed ones grey."""
+    import matplotlib
+
+    names, fig = list(seen.space), off_screen(980, 380)
+    ax = fig.add_subplot()
+    complete = sorted(seen.complete, key=lambda t: -seen.study.loss(t))[-LINES:]
+    ranks = np.linspace(0.0, 1.0, len(complete)) if len(complete) > 1 else [1.0]
+    colors = matplotlib.colormaps["viridis_r"](ranks)
+    across = np.arange(len(names) + 1)
+    for trial in [t for t in seen.trials if t.value is None and t.state != "running"][:LINES]:
+        ax.plot(across[:-1], _heights(seen.space, trial), color="0.6", linewidth=0.7, linestyle=":")
+    losses = np.array([seen.study.loss(t) for t in complete])
+    places = (losses - losses.min()) / max(float(np.ptp(losses)), 1e-300)
+    for trial, color, place in zip(complete, colors, places, strict=True):
+        ax.plot(across, [*_heights(seen.space, trial), place], color=color, linewidth=0.9, alpha=0.8)
+    best = [*_heights(seen.space, seen.best), 0.0]
+    ax.plot(across, best, color=COLORS[1], linewidth=2.5, marker="o", markersize=4)
+    for x, name in enumerate(names):
+        for y, text in _marks(seen.space[name]):
+            ax.annotate(text, (x, y), (5, 0), textcoords="offset points", fontsize="small", va="center")
+    values = [t.value for t in complete if t.value is not None]
+    low, high = (min(values), max(values)) if seen.direction == "minimize" else (max(values), min(values))
+    for y, value in ((0.0, low), (1.0, high)):
+        ax.annotate(f"{value:.4g}", (len(names), y), (5, 0), textcoords="offset points", fontsize="small", va="center")
+    ax.set_xticks(across, [*names, "value"])
+    ax.set(yticks=[], xlim=(-0.1, len(names) + 0.45), ylim=(-0.06, 1.06))
+    ax.grid(axis="x", color="0.7")
+    for side in ax.spines.values():
+        side.set_visible(False)
+    return vector(
+        "A line per trial: the stronger the better, orange the best, dotted without a value; a gap where not active",
+        fig,
+    )
+
+
+def _model(seen: Shown) -> list[Picture]:
+    """What the Gaussian process expects along each parameter from the best point on; [] for other samplers."""
+    study = seen.study
+    if study.sampler.name != "gp":
+        return []
+    sampler = cast("GP", study.sampler)
+    if len(study.complete) < max(ENOUGH, sampler.initial):
+        return []
+    posterior = sampler.posterior(study.observations())
+    best = study.best.params
+    panels: dict[str, Axes] = {}
+    fig = off_screen(1240, 300 * -(-len(seen.space) // 4))
+    for k, (name, parameter) in enumerate(study.space.items()):
+        if isinstance(parameter, Choice) or name not in best:
+            continue
+        points = np.repeat(study.space.encode(best)[None], FINE, 0)
+        points[:, k] = np.linspace(0.0, 1.0, FINE)
+        mean, sd = posterior.predict(sampler.lattice.snap(points))
+        x = [parameter.value(float(u)) for u in points[:, k]]
+        ax = fig.add_subplot(-(-len(seen.space) // 4), 4, len(panels) + 1)
+        ax.plot(x, mean, color=COLORS[0])
+        ax.fill_between(x, mean - 2 * sd, mean + 2 * sd, color=COLORS[0], alpha=0.2, linewidth=0)
+        ax.axvline(best[name], color=COLORS[1], linestyle="--")
+        ax.set(xlabel=seen.names[name], ylabel="loss, as the model scales it")
+        if parameter.log:
+            ax.set_xscale("log")
+        _readable(ax)
+        ax.grid(alpha=0.3)
+        panels[seen.names[name]] = ax
+    return apart(fig, panels)
+
+
+def _readable(ax: "Axes", values: bool = False) -> None:
+    """Values over more than a decade on a logarithmic axis; of logarithmic ticks no more than fit."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    low, high = ax.dataLim.intervaly
+    if values and low > 0.0 and high > DECADE * low:
+        ax.set_yscale("log")
+    for axis in (ax.xaxis, ax.yaxis):
+        if axis.get_scale() == "log":
+            axis.set_minor_formatter(NullFormatter())
+            low, high = axis.get_view_interval()
+            if high < FEW_DECADES * low:
+                axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+                axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+
+
+def _heights(space: Space, trial: Trial) -> list[float]:
+    """Where the trial crosses each axis, from 0 to 1; NaN where the parameter was not active."""
+    return [_height(p, trial.params[name]) if name in trial.params else np.nan for name, p in space.items()]
+
+
+def _height(parameter: Parameter, value: Any) -> float:
+    if isinstance(parameter, Choice):
+        return parameter.values.index(value) / max(1, len(parameter.values) - 1)
+    return float(parameter.position(value))
+
+
+def _marks(parameter: Parameter) -> list[tuple[float, str]]:
+    if isinstance(parameter, Choice):
+        return [(_height(parameter, value), str(value)) for value in parameter.values]
+    return [(0.0, f"{parameter.low:g}"), (1.0, f"{parameter.high:g}")]
+
+
+def _plain(parameter: Parameter) -> Parameter:
+    if isinstance(parameter, Choice):
+        texts = list(map(str, parameter.values))
+        if len(set(texts)) < len(texts):
+            texts = list(map(repr, parameter.values))  # 1 beside "1"
+        return Choice(list(_short(texts).values()))
+    return replace(parameter, when=None)
+
+
+def _short(texts: list[str]) -> dict[str, str]:
+    """Text -> at most 16 printable letters, no two alike."""
+    found: dict[str, str] = {}
+    for i, text in enumerate(texts):
+        short = printable(text).strip() or "?"
+        found[text] = f"{short[:12]} ~{i}" if short in found.values() else short
+    return found
