@@ -16,7 +16,7 @@ settings.register_profile("optlab", deadline=None, derandomize=True, max_example
 settings.load_profile("optlab")
 
 
-# A shell that starts something in the background has it ignore Ctrl-C, and so would every process that a test interrupts.
+# A shell has what it starts in the background ignore Ctrl-C, and so would every process that a test interrupts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
