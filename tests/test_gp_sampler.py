@@ -185,6 +185,23 @@ def test_threads_do_not_change_a_bit():
     assert found == [found[0]] * 4
 
 
+def test_the_last_one_out_gives_the_threads_back():
+    """Proposals that overlap: had the first to leave set the number back, the other's sums would change half way."""
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    from optlab.search.gp.one_thread import one_thread
+
+    def blas():
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    with threadpool_limits(2, user_api="blas"):
+        with one_thread:
+            with one_thread:
+                assert blas() == {1}
+            assert blas() == {1}
+        assert blas() == {2}
+
+
 # --- batches, running trials, small spaces ----------------------------------------------------------------------------
 
 

@@ -1,6 +1,5 @@
 """Bayesian optimisation: a scrambled Sobol sequence first, then where a Gaussian process expects the most."""
 
-import functools
 import importlib
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from optlab.search.gp.chain import Chain
 from optlab.search.gp.lattice import Lattice
 from optlab.search.gp.mean import Mean
 from optlab.search.gp.model import GaussianProcess, Posterior
+from optlab.search.gp.one_thread import one_thread
 from optlab.search.gp.prior import Belief, covariance, usual, weighted
 from optlab.search.gp.propose import WIDE, fresh, next_point, promising
 from optlab.search.gp.records import standardize
@@ -141,7 +141,7 @@ class GP(Sampler):
         running = self._places([o for o in seen if o.loss is None])
         if len(done) < self.initial or not np.isfinite(_losses(done)).any():
             return self._even(numbers, np.vstack([self._places(done), running]))
-        with one_thread():
+        with one_thread:
             return self._modelled(numbers, done, running)
 
     def posterior(self, seen: Sequence[Observation]) -> Posterior:
@@ -224,15 +224,3 @@ def _function(guess: "Callable[[dict[str, Any]], float] | str") -> Callable[[dic
 def _on_points(guess: Callable[[dict[str, Any]], float], space: Space) -> Callable[[Array], Array]:
     """The same of points ``(d, n)``."""
     return lambda points: np.array([guess(space.decode(point)) for point in points.T], float)
-
-
-@functools.cache
-def _threads() -> Any:
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
-def one_thread() -> Any:
-    """A context in which products are summed in one order, however many threads the process has: bits don't vary."""
-    return _threads().limit(limits=1, user_api="blas")
