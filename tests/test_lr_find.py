@@ -159,10 +159,10 @@ def test_the_valley_by_brute_force(values):
 
 
 @st.composite
-def sweeps(draw):
+def sweeps(draw, noises=(0.0, 0.01, 0.1)):
     """Losses of a whole sweep: a smooth fall and blow-up; up to a tenth of the fall is noise."""
     curve = logistic(draw(st.floats(-4.0, -0.5)), draw(st.floats(0.3, 3.0)))
-    noise = draw(st.sampled_from([0.0, 0.01, 0.1])) * 1.8
+    noise = draw(st.sampled_from(noises)) * 1.8
     return curve + noise * np.random.default_rng(draw(st.integers(0, 99))).standard_normal(100)
 
 
@@ -181,9 +181,9 @@ def test_the_unit_of_the_loss_does_not_matter(losses, scale):
     np.testing.assert_allclose(indices(read(RATES, losses * scale)), indices(read(RATES, losses)), atol=1)
 
 
-@given(sweeps(), st.floats(-1e3, 1e3))
+@given(sweeps(noises=(0.01, 0.1)), st.floats(-1e3, 1e3))
 def test_an_offset_of_the_loss_does_not_matter(losses, offset):
-    """Where to stop is relative to the best loss, so that is left out."""
+    """Where to stop is relative to the best loss, so that is left out; without noise, a plateau falls by roundings."""
     got, want = (indices(read(RATES, values, stop=np.inf)) for values in (losses + offset, losses))
     np.testing.assert_allclose(got, want, atol=1)
 
