@@ -190,7 +190,7 @@ def cifar_cases():
     gadget = pickle.dumps(Gadget(), 2)
     yield "pickled batch", "b.bin", gadget + bytes(6146 - len(gadget)), read_batch, "pickle"
     rest = ((f"{BIN}data_batch_1.bin", BATCH), (f"{BIN}test_batch.bin", BATCH))
-    for name in ("../evil", f"{BIN}../../evil", "/tmp/evil", "..\\evil", ".."):
+    for name in ("../evil", f"{BIN}../../evil", "/evil", "..\\evil", ".."):
         yield f"tar with {name}", "t.tar", tar_bytes((name, b"x"), *rest), read_archive, "outside"
     kinds = ("SYM", "LNK", "CHR", "BLK", "FIFO", "CONT")
     for kind in kinds:
