@@ -186,7 +186,7 @@ def test_a_figure_has_what_a_figure_needs(id):
     assert module.__doc__
     assert isinstance(module.TITLE, str)
     assert isinstance(module.SOURCE, str)
-    for name, arguments in {"run": ["fast"], "judge": ["data"], "draw": ["data", "out"]}.items():
+    for name, arguments in {"run": ["setup"], "judge": ["data"], "draw": ["data", "out"]}.items():
         function = getattr(module, name)
         assert list(inspect.signature(function).parameters) == arguments
         assert function.__module__ == module.__name__

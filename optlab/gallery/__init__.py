@@ -2,10 +2,12 @@
 
 A figure module reads as a lesson from top to bottom:
 
-``TITLE``, ``SOURCE``
-    the heading, and where the figure was shown;
-``run(fast) -> data``
-    settings and runs, through the public API; ``fast`` may make fewer of them, never other ones;
+``TITLE``, ``SOURCE``, ``TRY``
+    the heading, where the figure was shown, and what a reader may change next;
+``DATA``
+    only of figures that train on pictures: their data set unless another is asked for;
+``run(setup) -> data``
+    settings and runs, through the public API;
 ``judge(data) -> list[Verdict]``
     the claims, measured on the data;
 ``draw(data, out) -> list[Path]``
@@ -23,6 +25,7 @@ from pathlib import Path
 from types import ModuleType
 
 from optlab.errors import unknown
+from optlab.gallery._setup import Setup
 from optlab.verdict import Verdict
 
 
@@ -57,12 +60,12 @@ def figure(id: str) -> ModuleType:
     return importlib.import_module(f"optlab.gallery.{id.replace('-', '_')}")
 
 
-def make(id: str, out: Path, fast: bool = False) -> Made:
+def make(id: str, out: Path, setup: Setup | None = None) -> Made:
     """Run, judge and draw one figure into the folder ``out``."""
     module = figure(id)
     out.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
-    data = module.run(fast)
+    data = module.run(setup or Setup())
     verdicts = module.judge(data)
     pictures = module.draw(data, out)
     return Made(

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
+from optlab.gallery._pictures import save
+from optlab.gallery._setup import Setup
 from optlab.verdict import Verdict, at_most, equals
 
 TITLE = "Adam with and without bias correction"
@@ -42,7 +44,7 @@ def ratio(beta1: float, beta2: float) -> np.ndarray:
     return lengths[0] / lengths[1]
 
 
-def run(fast: bool) -> dict[str, Any]:
+def run(setup: Setup) -> dict[str, Any]:
     """The ratio for each pair of decays; Beale with and without."""
     beale = {
         name: ol.descend("beale", ol.Adam(lr=0.1, bias_correction=on), (1.0, 1.6), 300)
@@ -108,8 +110,7 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     left.legend(fontsize="small")
     plot_paths(data["beale"], right, window=((-1.0, 3.8), (-2.2, 2.0)))
     right.set_title("Beale, Adam 0.1, 300 steps")
-    fig.savefig(out / "adam-bias.png", dpi=130)
-    return [out / "adam-bias.png"]
+    return save(fig, out, "adam-bias")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
+from optlab.gallery._pictures import save
+from optlab.gallery._setup import Setup
 from optlab.verdict import Verdict, at_most
 
 TITLE = "Adam's epsilon, four conventions"
@@ -53,7 +55,7 @@ def equivalent(steps: int = 200) -> float:
     return worst
 
 
-def run(fast: bool) -> dict[str, Any]:
+def run(setup: Setup) -> dict[str, Any]:
     """First steps over 14 decades of gradients; how large epsilon acts at the first step."""
     lengths = {name: np.array([first_step(float(g), **form) for g in GRADIENTS]) for name, form in FORMS.items()}
     small = 1e-9  # |step| = |g| / (|g| + e) in units of the rate, so that e = |g| / |step| - |g|
@@ -112,8 +114,7 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     ax.set(xlabel="size of the gradient", ylabel="length of the first step / rate", ylim=(1e-5, 10), title=TITLE)
     ax.grid(alpha=0.3)
     ax.legend(fontsize="small", loc="lower right")
-    fig.savefig(out / "adam-eps.png", dpi=130)
-    return [out / "adam-eps.png"]
+    return save(fig, out, "adam-eps")
 
 
 if __name__ == "__main__":

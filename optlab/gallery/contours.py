@@ -19,6 +19,8 @@ import numpy as np
 
 import optlab as ol
 from optlab.gallery import _published
+from optlab.gallery._pictures import save
+from optlab.gallery._setup import Setup
 from optlab.verdict import Verdict, at_most, equals
 
 TITLE = "Six optimizers on a loss surface"
@@ -59,13 +61,13 @@ GOLDEN = {
 ARRIVALS = {"Adadelta": 40, "Adagrad": 76, "NAG": 80, "Rmsprop": 81, "Momentum": 92, "Adam": 124, "SGD": 1171}
 
 
-def run(fast: bool) -> dict[str, Any]:
+def run(setup: Setup) -> dict[str, Any]:
     """Both races."""
     return {
         "race": ol.race("beale", RULES, start=START, steps=STEPS),
         "shown": ol.race("beale", RULES, start=START, steps=_published.FRAMES - 1),
         "false": ol.race("beale", FALSE_RULES, start=FALSE_START, steps=FALSE_STEPS),
-        "frames": 20 if fast else _published.FRAMES,
+        "frames": 20 if setup.fast else _published.FRAMES,
     }
 
 
@@ -139,8 +141,7 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     left.set_title("Beale from (1, 1.6), the 198 steps of the animation")
     plot_paths({k: r for k, r in data["false"].runs.items() if r.status != "diverged"}, right)
     right.set_title("from (3, 4), 20,000 steps: three fall into the false valley")
-    fig.savefig(out / "contours.png", dpi=130)
-    return [gif, out / "contours.png"]
+    return [gif, *save(fig, out, "contours")]
 
 
 if __name__ == "__main__":

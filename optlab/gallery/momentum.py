@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
+from optlab.gallery._pictures import save
+from optlab.gallery._setup import Setup
 from optlab.verdict import Verdict, at_least, at_most
 
 TITLE = "Momentum: the ball, its velocity and the two ways to write it"
@@ -51,7 +53,7 @@ def look_ahead() -> np.ndarray:
     return np.array(ahead)
 
 
-def run(fast: bool) -> dict[str, Any]:
+def run(setup: Setup) -> dict[str, Any]:
     """Both forms at a constant and at a halved rate; Nesterov's; the velocity on a slope."""
     forms = {
         c: ol.descend("beale", ol.Momentum(lr=RATE, beta=BETA, convention=c), START, STEPS) for c in ("torch", "cs231n")
@@ -109,8 +111,7 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     right.set(xlabel="step", ylabel="length of the step", title="on Beale, the rate halved after 50 of 100 steps")
     right.grid(alpha=0.3)
     right.legend(fontsize="small", loc="lower left")
-    fig.savefig(out / "momentum.png", dpi=130)
-    return [out / "momentum.png"]
+    return save(fig, out, "momentum")
 
 
 if __name__ == "__main__":

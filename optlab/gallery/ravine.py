@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
+from optlab.gallery._pictures import save
+from optlab.gallery._setup import Setup
 from optlab.verdict import Verdict, at_least, equals
 
 TITLE = "SGD with and without momentum in a ravine"
@@ -62,7 +64,7 @@ def usual(k: float) -> tuple[int, int]:
     return int(min(taken)), int(np.median(taken))
 
 
-def run(fast: bool) -> dict[str, Any]:
+def run(setup: Setup) -> dict[str, Any]:
     """Both rules at each condition number; momentum 0.9; plain descent on either side of its limit."""
     pairs = {k: [ol.descend(ravine(k), s, START, 8000) for s in (plain(k), ball(k))] for k in CONDITIONS}
     k = 100
@@ -118,8 +120,7 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     first, second = data["pairs"][100]
     plot_loss({"SGD, 691 steps": first, "Momentum, 95 steps": second}, right)
     right.set(title="condition 100, best rates", xlim=(0, 720), ylim=(1e-14, 1e3))
-    fig.savefig(out / "ravine.png", dpi=130)
-    return [out / "ravine.png"]
+    return save(fig, out, "ravine")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ import numpy as np
 
 import optlab as ol
 from optlab.gallery import _published
+from optlab.gallery._pictures import save
+from optlab.gallery._setup import Setup
 from optlab.verdict import Verdict, at_most, equals
 
 TITLE = "Six optimizers at a saddle point"
@@ -77,13 +79,13 @@ def epsilon_variants() -> dict[str, list[float]]:
     return steps
 
 
-def run(fast: bool) -> dict[str, Any]:
+def run(setup: Setup) -> dict[str, Any]:
     """The race, the same exactly on the ridge, and the variants of epsilon."""
     return {
         "race": ol.race("steep-saddle", RULES, start=START, steps=STEPS),
         "ridge": ol.race("steep-saddle", RULES, start=(0.25, 0.0), steps=STEPS),
         "epsilon": epsilon_variants(),
-        "frames": 20 if fast else _published.FRAMES,
+        "frames": 20 if setup.fast else _published.FRAMES,
     }
 
 
@@ -171,8 +173,7 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
         ax.text(at, level * 1.15, name, ha=side, fontsize="small", color="dimgrey")
     ax.set(xlim=(0, 250), ylim=(1e-6, 20), xlabel="step", ylabel="|y|, distance from the ridge", title=TITLE)
     ax.legend(fontsize="small", loc="lower right")
-    fig.savefig(out / "saddle.png", dpi=130)
-    return [gif, out / "saddle.png"]
+    return [gif, *save(fig, out, "saddle")]
 
 
 if __name__ == "__main__":
