@@ -1,7 +1,8 @@
 """optlab: an optimization laboratory. Names are loaded when first used, so that importing it is cheap."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from optlab.lazy import lazily
 
 if TYPE_CHECKING:
     from optlab import autograd as autograd
@@ -81,16 +82,4 @@ _HOME = {
     "no_grad": "optlab.autograd.modes",
 }
 __all__ = sorted([*_HOME, "__version__"])
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'optlab' has no attribute {name!r}")
-    home = importlib.import_module(_HOME[name])
-    value = home if home.__name__ == f"optlab.{name}" else getattr(home, name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazily(__name__, _HOME)

@@ -1,7 +1,8 @@
 """Data sets: small vision sets, arrays of one's own, splits, and a test set that is opened once."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from optlab.lazy import lazily
 
 if TYPE_CHECKING:
     from optlab.data.arrays import read as read
@@ -25,15 +26,4 @@ _HOME = {
     "read": "optlab.data.arrays",
 }
 __all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'optlab.data' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazily(__name__, _HOME)

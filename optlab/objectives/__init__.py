@@ -1,7 +1,8 @@
 """Ready objectives for a search: a descent, a training run, a surface, scikit-learn's SVC."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from optlab.lazy import lazily
 
 if TYPE_CHECKING:
     from optlab.objectives.descents import descent as descent
@@ -20,15 +21,4 @@ _HOME = {
     "training": "optlab.objectives.networks",
 }
 __all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'optlab.objectives' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazily(__name__, _HOME)

@@ -1,7 +1,8 @@
 """Search hyperparameters: a space, a sampler that proposes, a study that runs and remembers."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from optlab.lazy import lazily
 
 if TYPE_CHECKING:
     from optlab.search.minimize import minimize as minimize
@@ -39,15 +40,4 @@ _HOME = {
     **dict.fromkeys(("Pruned", "Trial", "TrialError"), "optlab.search.trial"),
 }
 __all__ = sorted(_HOME)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'optlab.search' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazily(__name__, _HOME)
