@@ -1,7 +1,6 @@
-"""What a finished study is worth: edges, the gain of more trials, the gap to the test value, what mattered."""
+"""What a finished study is worth: edges, the gain of more trials, the gap to the test value."""
 
-import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
 
 FEW = 8  # complete trials below which nothing is said about more of them
 WORTH = 0.05  # of the distance from the median to the best value
-BINS = 16  # at most, per parameter
-FENCE = 1.5  # interquartile ranges above the upper quartile: what is worse counts as just bad (Tukey)
 
 
 def verdicts(study: "Study", test: float | None) -> list[Verdict]:
@@ -82,54 +79,3 @@ def _gap_verdict(study: "Study", losses: np.ndarray, test: float) -> Verdict:
     )
     claim = "the test value is worse than the best validation value by less than the search gained on its median"
     return at_most("gap", claim, gap, float(np.median(losses) - losses.min()), text)
-
-
-def importance(study: "Study") -> dict[str, float]:
-    """First-order shares of variance, Var(E[y | x]) / Var(y), of each parameter, largest first; {} if too few trials.
-
-    The values of a parameter are sorted into at most 16 bins of equal counts (a Choice by value, "not active" a bin of
-    its own); the share is corrected for chance (ε²: no parameter gets a share for having many bins) and cut at 0.
-    Losses far above the rest are pulled in to Tukey's fence. Interactions show as what is missing to 1. It is exact for
-    parameters drawn independently (random, Sobol, grid); a sampler that crowds around the best says less.
-
-    Source: Kelley, PNAS 21 (1935) for ε²; Hutter et al., ICML 2014, for the question.
-    """
-    complete = study.complete
-    losses = np.array([study.loss(trial) for trial in complete])
-    if len(losses) < FEW:
-        return {}
-    q1, q3 = np.percentile(losses, [25, 75])
-    y = np.minimum(losses, q3 + FENCE * (q3 - q1)) if q3 > q1 else losses
-    shares = {
-        column.name: _share(_groups([t.params.get(column.name) for t in complete], column.kind == "choice"), y)
-        for column in study.space.columns
-    }
-    return dict(sorted(shares.items(), key=lambda item: -item[1]))
-
-
-def _groups(values: Sequence[object], choice: bool) -> np.ndarray:
-    """A bin number for each value."""
-    labels: list[Hashable]
-    active = np.array([value is not None for value in values])
-    if choice or len({v for v in values if v is not None}) <= BINS:
-        labels = [repr(value) for value in values]
-    else:
-        numbers = np.array([value for value in values if value is not None], dtype=np.float64)
-        bins = max(2, min(BINS, math.isqrt(len(numbers))))
-        edges = np.quantile(numbers, np.arange(1, bins) / bins)
-        placed = iter(np.searchsorted(edges, numbers, side="right").tolist())
-        labels = [next(placed) if here else -1 for here in active]
-    return np.unique(np.array([str(label) for label in labels]), return_inverse=True)[1]
-
-
-def _share(groups: np.ndarray, y: np.ndarray) -> float:
-    """ε² = (SS between - (k - 1) MS within) / SS total."""
-    counts = np.bincount(groups)
-    means = np.bincount(groups, y) / counts
-    total = float(((y - y.mean()) ** 2).sum())
-    between = float((counts * (means - y.mean()) ** 2).sum())
-    n, k = len(y), len(counts)
-    if total <= 0.0 or k == 1 or n <= k:
-        return 0.0
-    within = max(0.0, total - between) / (n - k)
-    return max(0.0, (between - (k - 1) * within) / total)

@@ -221,7 +221,7 @@ class Study:
 
     def importance(self) -> dict[str, float]:
         """Share of the variance of the value that each parameter explains by itself, largest first."""
-        from optlab.search.judgement import importance
+        from optlab.search.importance import importance
 
         return importance(self)
 
