@@ -37,6 +37,7 @@ from optlab.search import (
     TrialError,
 )
 from optlab.search.judgement import expected_best, expected_gain
+from optlab.search.samplers.gp import GP
 from optlab.search.trial import as_number, wants_trial
 
 LINE = Space(x=Float(0.0, 1.0))

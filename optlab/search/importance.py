@@ -27,9 +27,9 @@ def importance(study: "Study") -> dict[str, float]:
         S_i = Var_i(E[f | x_i]) / Var(f),    estimated as    mean(f(B) (f(A with B's x_i) - f(A))) / Var(f)
 
     f is the mean of a Gaussian process of the losses, so that a sampler that crowds around the best does not distort
-    the shares; losses far above those of most of the space are pulled in to Tukey's fence. A and B are two designs that fill the space.
-    What the shares lack to 1 is interactions. A parameter that is active only under a condition counts with the part
-    of the space where it is.
+    the shares; losses far above those of most of the space are pulled in to Tukey's fence. A and B are two designs
+    that fill the space. What the shares lack to 1 is interactions. A parameter that is active only under a condition
+    counts with the part of the space where it is.
 
     Source: Hutter, Hoos & Leyton-Brown, ICML 2014 (on forests); Saltelli et al., Comput. Phys. Commun. 181, 2010,
     table 2 (b), for the estimate.
