@@ -37,7 +37,6 @@ from optlab.search import (
     TrialError,
 )
 from optlab.search.judgement import expected_best, expected_gain
-from optlab.search.samplers.gp import GP
 from optlab.search.trial import as_number, wants_trial
 
 LINE = Space(x=Float(0.0, 1.0))
@@ -430,6 +429,15 @@ def test_importance_of_too_few_and_of_equal_values():
     assert told(LINE, [({"x": 0.5}, 1.0)]).importance() == {}
     flat = told(LINE, [({"x": i / 20}, 1.0) for i in range(20)])
     assert flat.importance() == {"x": 0.0}
+
+
+def test_names_with_dollars_are_no_mathematics(tmp_path):
+    space = Space(**{"$a$": Float(0, 1), "b$^{": Float(0, 1), "c": Choice(["$x_", "y$"])})
+    study = told(space, [({"$a$": i / 10, "b$^{": (i % 4) / 4, "c": "$x_"}, float(i)) for i in range(10)])
+    figure = study.plot_slice()
+    figure.savefig(tmp_path / "slice.png")  # what is no valid mathematics would raise here
+    assert figure.axes[0].get_xlabel() == r"\$a\$"
+    study.plot_contour("$a$", "b$^{").figure.savefig(tmp_path / "contour.png")
 
 
 def test_verdicts_on_edge_gain_and_gap():

@@ -1,6 +1,7 @@
 """A study as pictures: how it came down, what each parameter did, two of them together."""
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -127,13 +128,18 @@ def _apart(parameter: Parameter, x: np.ndarray) -> np.ndarray:
 
 
 def _scale_parameter(ax: "Axes", axis: str, name: str, parameter: Float | Int | Choice) -> None:
-    getattr(ax, f"set_{axis}label")(name)
+    getattr(ax, f"set_{axis}label")(_plain(name))
     if isinstance(parameter, Choice):
-        labels = [str(value) for value in parameter.values]
+        labels = [_plain(str(value)) for value in parameter.values]
         getattr(ax, f"set_{axis}ticks")(range(len(labels)), labels, fontsize="small")
         getattr(ax, f"set_{axis}lim")(-0.5, len(labels) - 0.5)
     elif parameter.log:
         getattr(ax, f"set_{axis}scale")("log")
+
+
+def _plain(text: str) -> str:
+    """A name as it is: a pair of dollars is no mathematics."""
+    return re.sub(r"(?<!\\)\$", r"\$", text)
 
 
 def _scale_values(ax: "Axes", values: np.ndarray) -> None:
