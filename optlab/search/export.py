@@ -67,7 +67,7 @@ def to_parquet(study: "Study", path: Path) -> None:
     columns = {name: _one_type([row[name] for row in table]) for name in (table[0] if table else FIELDS)}
     arrow, polars = (importlib.util.find_spec(name) is not None for name in ("pyarrow", "polars"))
     if not arrow and not polars:
-        raise ConfigError("to_parquet needs pyarrow or polars: pip install pyarrow")
+        raise ConfigError("to_parquet needs pyarrow or polars: pip install 'optlab[parquet]'")
     with _writing(path, binary=True) as file:
         if arrow:
             table_of = importlib.import_module("pyarrow").table
