@@ -36,6 +36,7 @@ LATER = {
     ("schedules", "viz"),
     ("train", "viz"),
     ("search", "viz"),
+    ("search", "integrations"),
 }
 
 

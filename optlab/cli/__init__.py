@@ -10,6 +10,7 @@ import click
 import optlab
 from optlab.cli.basin import basin
 from optlab.cli.bench import bench
+from optlab.cli.convert import convert
 from optlab.cli.data import data
 from optlab.cli.doctor import doctor
 from optlab.cli.evaluate import evaluate
@@ -53,7 +54,23 @@ def finish(context: click.Context, code: int | None, debug: bool) -> int | None:
     return code
 
 
-for command in (race, basin, gallery, train, lr_find, evaluate, sweep, report, rules, surfaces, data, bench, doctor):
+COMMANDS = (
+    race,
+    basin,
+    gallery,
+    train,
+    lr_find,
+    evaluate,
+    sweep,
+    report,
+    convert,
+    rules,
+    surfaces,
+    data,
+    bench,
+    doctor,
+)
+for command in COMMANDS:
     cli.add_command(command)
 
 

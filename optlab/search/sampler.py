@@ -12,7 +12,7 @@ from optlab.errors import ConfigError, unknown
 from optlab.search.mistakes import Found, Mistakes, shown, under, unknown_key, whole
 from optlab.search.space import Space
 
-STREAMS = {"trial": 0, "random": 1, "sobol": 2, "gp": 3, "refine": 4}
+STREAMS = {"trial": 0, "random": 1, "sobol": 2, "gp": 3, "refine": 4, "optuna": 5}
 _HOME = {
     "grid": ("optlab.search.samplers.grid", "Grid"),
     "random": ("optlab.search.samplers.random", "Random"),
