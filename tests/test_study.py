@@ -144,12 +144,6 @@ def test_mistakes_are_told(mistake):
     assert len(str(caught.value)) > 20
 
 
-def test_dask_is_named_where_it_is_missing():
-    if "distributed" not in sys.modules:
-        with pytest.raises(ConfigError, match="pip install distributed"):
-            study_of().run(bowl, executor="tcp://127.0.0.1:1")
-
-
 def test_a_grid_ends_by_itself():
     grid = Grid(x=[0.1, 0.2, 0.3])
     study = Study(LINE, grid)

@@ -33,7 +33,7 @@ TOO_MANY_FAILED, ON_AN_EDGE = 4, 6
 @click.option("--seed", type=click.IntRange(min=0), help="Of the sampler and the trials; 0 by default.")
 @click.option("--workers", type=click.IntRange(min=1), help="Trials at once.")
 @click.option("--batch", type=click.IntRange(min=1), help="Propose so many together: the same at any --workers.")
-@click.option("--dask", metavar="ADDR", help="Run on this Dask scheduler, tcp://host:port; 'dask' starts a local one.")
+@click.option("--dask", metavar="ADDR", help="Run on this Dask scheduler, tcp://host:port; 'local' starts one here.")
 @click.option("--pruner", help="median or halving: stop poor trials early.")
 @click.option("--storage", type=click.Path(path_type=Path), help="Where the trials go; by default FILE.db or sweep.db.")
 @click.option("--name", help="Of the study; by default the sweep file's, or its objective's.")
@@ -81,7 +81,7 @@ def sweep(
     study = _study(spec, path, name, resume)
     began = time.perf_counter()
     try:
-        problem = _run(study, spec, objective, dask or workers, batch, quiet)
+        problem = _run(study, spec, objective, ("dask" if dask == "local" else dask) or workers, batch, quiet)
     except (KeyboardInterrupt, SystemExit):
         again = "" if resume else "; continue with: the same command and --resume"
         click.echo(f"optlab: saved {len(study.complete)} complete trials in {path}{again}", err=True)

@@ -3,7 +3,6 @@
 Each is a crew: `size` trials at once, `submit(live)` gives a future of the trial's `Outcome`, `close` sends it home.
 """
 
-import importlib
 import os
 import pickle
 import sys
@@ -124,7 +123,9 @@ def crew_for(executor: Any, objective: Objective, timeout: float | None) -> Crew
     if executor is None and timeout is None:
         return Serial(objective)
     if isinstance(executor, str):
-        return Foreign(objective, _dask(executor), timeout)
+        from optlab.integrations.dask import Dask
+
+        return Dask(objective, executor, timeout)
     if executor is None or (isinstance(executor, int) and not isinstance(executor, bool)):
         size = 1 if executor is None else int(executor)
         if size < 1:
@@ -196,14 +197,3 @@ def _pass_on(done: "Future[Outcome]", ours: "Future[Outcome]") -> None:
         settle(ours, InterruptedError("the executor cancelled it"))
     else:
         settle(ours, done.exception() or done.result())
-
-
-def _dask(address: str) -> Any:
-    if address != "dask" and not address.startswith(("tcp://", "tls://")):
-        expected = "'dask' or the address of a scheduler, 'tcp://host:port'"
-        raise ConfigError(f"executor= as text is {expected}; got {address!r}")
-    try:
-        distributed = importlib.import_module("distributed")
-    except ImportError:
-        raise ConfigError(f"executor={address!r} needs Dask: pip install distributed") from None
-    return distributed.Client(None if address == "dask" else address).get_executor(pure=False)

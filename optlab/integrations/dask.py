@@ -1,0 +1,45 @@
+"""Trials on a Dask cluster: one on this machine, or one that is already running somewhere."""
+
+from concurrent.futures import Executor
+
+from optlab.errors import ConfigError
+from optlab.search.executors import Foreign, Objective
+from optlab.search.trial import TrialError
+
+LOCAL = "dask"
+WAIT = 30  # seconds for a scheduler to answer
+
+
+class Dask(Foreign):
+    """As many trials at once as the cluster has threads; a worker that dies costs no other trial.
+
+    Dask runs a task again when its worker dies, so a trial may be run twice: the first result stands. A trial that
+    kills four workers is given back; `Study.run` tries it once more, alone, and then it is "crashed".
+
+    Raises:
+        ConfigError: an address that is none, or Dask is not installed.
+        TrialError: no scheduler answers there.
+    """
+
+    def __init__(self, objective: Objective, address: str, timeout: float | None) -> None:
+        if address != LOCAL and not address.startswith(("tcp://", "tls://")):
+            expected = "'dask' or the address of a scheduler, 'tcp://host:port'"
+            raise ConfigError(f"executor= as text is {expected}; got {address!r}")
+        try:
+            import distributed
+        except ImportError:
+            raise ConfigError(f"executor={address!r} needs Dask: pip install 'optlab[dask]'") from None
+        try:
+            # a process per core: what one trial does to its process is nothing to the others
+            options = {"threads_per_worker": 1, "dashboard_address": None} if address == LOCAL else {"address": address}
+            self._client = distributed.Client(**options, timeout=WAIT, set_as_default=False)
+        except OSError as error:  # its own TimeoutError is one
+            raise TrialError(f"no Dask scheduler answers at {address}: {error}") from None
+        self._pool: Executor = self._client.get_executor(pure=False)
+        super().__init__(objective, self._pool, timeout)
+        self.size = max(1, sum(self._client.nthreads().values()))
+
+    def close(self, kill: bool) -> None:
+        """Leave the cluster; one that was started here ends."""
+        self._pool.shutdown(wait=False)  # what still runs has been given up
+        self._client.close()

@@ -1,0 +1,214 @@
+"""What every executor must do: one suite for serial, threads, processes, other people's pools and Dask."""
+
+import collections
+import concurrent.futures
+import os
+import sys
+import threading
+import time
+
+import pytest
+from sweeps import SPACE, bowl, table
+
+from optlab.errors import ConfigError
+from optlab.search import Float, Grid, Int, Random, Space, Study, TrialError
+
+NUMBERS = Space(n=Int(0, 11))
+KINDS = ["serial", "threads", "processes", "thread pool", "process pool", "dask"]
+FAR = ["processes", "dask"]  # a trial that takes its process along takes nothing else
+
+
+def number(params):
+    return float(params["n"])
+
+
+def broken(params):
+    if params["n"] == 3:
+        raise ValueError("no threes")
+    return float(params["n"])
+
+
+def deadly(params):
+    if params["n"] == 3:
+        os._exit(7)
+    return float(params["n"])
+
+
+def slow(params):
+    time.sleep(9.0 if params["n"] == 3 else 0.0)
+    return float(params["n"])
+
+
+class Free:
+    """Runs in threads: it says that it leaves the interpreter to others."""
+
+    releases_gil = True
+
+    def __init__(self, function):
+        self._function = function
+
+    def __call__(self, params):
+        return self._function(params)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A scheduler and two worker processes, reached over TCP as anywhere else."""
+    distributed = pytest.importorskip("distributed", reason="needs Dask: pip install 'optlab[dask]'")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "protocol": "tcp"}
+    with distributed.LocalCluster(**options, silence_logs="CRITICAL") as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def sweep(kind, request):
+    """``sweep(objective, **options)`` runs a grid of 12 on this executor; returns the study."""
+    pool = {"thread pool": concurrent.futures.ThreadPoolExecutor, "process pool": _spawned}.get(kind)
+    executor = {"serial": None, "threads": 2, "processes": 2}.get(kind)
+    if kind == "dask":
+        executor = request.getfixturevalue("cluster")
+    elif pool is not None:
+        executor = pool(2)
+
+    def run(objective, study=None, **options):
+        study = study or Study(NUMBERS, Grid(n=list(range(12))))
+        objective = Free(objective) if kind == "threads" else objective
+        study.run(objective, trials=options.pop("trials", 12), executor=executor, **options)
+        return study
+
+    run.executor = executor
+    yield run
+    if pool is not None:
+        executor.shutdown()
+
+
+def _spawned(workers):
+    import multiprocessing
+
+    return concurrent.futures.ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+
+
+def states(study):
+    return collections.Counter(trial.state for trial in study.trials)
+
+
+def test_every_trial_is_run_once_with_its_own_result(sweep):
+    assert [trial.value for trial in sweep(number).trials] == [float(n) for n in range(12)]
+
+
+def test_the_trials_are_those_of_any_other(sweep):
+    straight = Study(SPACE, Random(seed=5))
+    straight.run(bowl, trials=12)
+    assert table(sweep(bowl, Study(SPACE, Random(seed=5)))) == table(straight)
+
+
+def test_an_exception_is_the_trials_own(sweep):
+    study = sweep(broken)
+    assert states(study) == {"complete": 11, "failed": 1}
+    assert study.trials[3].error == "ValueError: no threes"
+
+
+def test_a_second_run_finds_the_executor_as_it_was(sweep):
+    study = sweep(number, trials=6)
+    assert states(sweep(number, study, trials=6)) == {"complete": 12}
+
+
+@pytest.mark.parametrize("kind", FAR, indirect=True)
+def test_a_worker_that_dies_costs_its_own_trial(sweep):
+    study = sweep(deadly, retries=0)
+    assert states(study) == {"complete": 11, "crashed": 1}
+    assert study.trials[3].state == "crashed"
+
+
+@pytest.mark.parametrize("kind", ["process pool"], indirect=True)
+def test_a_pool_that_dies_with_its_worker_says_so(sweep):
+    with pytest.raises(TrialError, match="survive a process that dies"):
+        sweep(deadly)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "serial"], indirect=True)
+def test_a_slow_trial_is_given_up(sweep):
+    sweep(number)  # the clock of somebody else's pool runs while its processes start
+    study = sweep(slow, timeout=3.0)
+    assert states(study) == {"complete": 11, "failed": 1}
+    assert "timed out after 3 s" in study.trials[3].error
+
+
+class Cancels(concurrent.futures.ThreadPoolExecutor):
+    """Cancels its fifth task."""
+
+    tasks = 0
+
+    def submit(self, *arguments):
+        self.tasks += 1
+        if self.tasks != 5:
+            return super().submit(*arguments)
+        future = concurrent.futures.Future()
+        future.cancel()
+        future.set_running_or_notify_cancel()
+        return future
+
+
+def test_a_cancelled_trial_is_unfinished_and_runs_first_next_time():
+    study = Study(NUMBERS, Grid(n=list(range(12))))
+    with Cancels(1) as pool, pytest.raises(TrialError, match="cancelled"):
+        study.run(number, trials=12, executor=pool)
+    assert study.trials[4].state == "running"
+    study.run(number, trials=12)
+    assert [trial.value for trial in study.trials] == [float(n) for n in range(12)]
+
+
+def test_an_executor_that_was_shut_down_is_told():
+    pool = concurrent.futures.ThreadPoolExecutor(1)
+    pool.shutdown()
+    study = Study(NUMBERS, Grid(n=list(range(12))))
+    with pytest.raises(TrialError, match="shutdown"):
+        study.run(number, trials=12, executor=pool)
+
+
+def test_a_result_that_comes_twice_counts_once():
+    class Twice(concurrent.futures.ThreadPoolExecutor):
+        def submit(self, *arguments):
+            super().submit(*arguments)
+            return super().submit(*arguments)
+
+    study = Study(NUMBERS, Grid(n=list(range(12))))
+    with Twice(3) as pool:
+        study.run(number, trials=12, executor=pool)
+    assert [trial.value for trial in study.trials] == [float(n) for n in range(12)]
+
+
+def test_nothing_is_left_behind():
+    import multiprocessing
+
+    before, children = set(threading.enumerate()), set(multiprocessing.active_children())
+    Study(NUMBERS, Grid(n=list(range(12)))).run(number, trials=12, executor=2)
+    assert set(multiprocessing.active_children()) <= children
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.parametrize(
+    ("executor", "message"),
+    {
+        "daks": "'dask' or the address of a scheduler",
+        0: "at least 1",
+        3.5: "executor= takes",
+        True: "executor= takes",
+        "tcp://127.0.0.1:1": "no Dask scheduler answers|pip install",
+    }.items(),
+)
+def test_what_is_no_executor_is_refused(executor, message, monkeypatch):
+    monkeypatch.setattr("optlab.integrations.dask.WAIT", 1)
+    with pytest.raises((ConfigError, TrialError), match=message):
+        Study(Space(x=Float(0, 1)), Random()).run(bowl, trials=1, executor=executor)
+
+
+def test_dask_is_named_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ConfigError, match=r"pip install 'optlab\[dask\]'"):
+        Study(Space(x=Float(0, 1)), Random()).run(bowl, trials=1, executor="dask")
