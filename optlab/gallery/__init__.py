@@ -20,33 +20,24 @@ import importlib
 import inspect
 import pkgutil
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 from optlab.errors import unknown
+from optlab.gallery._made import Made
 from optlab.gallery._setup import Setup
-from optlab.verdict import Verdict
+from optlab.gallery._topics import in_order
 
+__all__ = ["FAILED_CLAIM", "Made", "Setup", "figure", "ids", "main", "make"]
 
-@dataclass(frozen=True)
-class Made:
-    """A figure that was made."""
-
-    id: str
-    title: str
-    source: str
-    text: str
-    code: str
-    pictures: list[Path]
-    verdicts: list[Verdict]
-    seconds: float
+FAILED_CLAIM = 4  # the exit code
 
 
 def ids() -> list[str]:
-    """All figures, in the order of their names."""
+    """All figures, in the order of the documents."""
     names = (module.name for module in pkgutil.iter_modules(__path__))
-    return [name.replace("_", "-") for name in names if not name.startswith("_")]
+    return in_order({name.replace("_", "-") for name in names if not name.startswith("_")})
 
 
 def figure(id: str) -> ModuleType:
@@ -60,31 +51,54 @@ def figure(id: str) -> ModuleType:
     return importlib.import_module(f"optlab.gallery.{id.replace('-', '_')}")
 
 
-def make(id: str, out: Path, setup: Setup | None = None) -> Made:
-    """Run, judge and draw one figure into the folder ``out``."""
+def make(id: str, out: Path, *, fast: bool = False, data: str | None = None, seed: int = 0) -> Made:
+    """Run, judge and draw one figure into the folder ``out``, and write its data there.
+
+    Args:
+        id: of the figure.
+        out: made if it is missing.
+        fast: a first look: smaller sizes, and no claim is judged.
+        data: data set of a figure that trains on pictures; its own if None.
+        seed: of all randomness.
+    """
+    import scipy.linalg  # noqa: F401 - its BLAS is limited too only if it is there already
+    from threadpoolctl import threadpool_limits
+
+    from optlab.gallery._data import write_data
+
     module = figure(id)
+    trains = hasattr(module, "DATA")
+    setup = Setup(fast, data or module.DATA, seed) if trains else Setup(fast, seed=seed)
     out.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
-    data = module.run(setup or Setup())
-    verdicts = module.judge(data)
-    pictures = module.draw(data, out)
+    with threadpool_limits(1):  # sums in the same order, and so the same bytes, on any machine and beside other figures
+        found = module.run(setup)
+        verdicts = module.judge(found)
+        pictures = module.draw(found, out)
+    file = write_data(found, out / f"{id}.npz")
     return Made(
-        id,
-        module.TITLE,
-        module.SOURCE,
-        inspect.cleandoc(module.__doc__ or ""),
-        inspect.getsource(module),
-        pictures,
-        verdicts,
-        time.perf_counter() - began,
+        id=id,
+        title=module.TITLE,
+        source=module.SOURCE,
+        text=inspect.cleandoc(module.__doc__ or ""),
+        advice=inspect.cleandoc(getattr(module, "TRY", "")),
+        code=inspect.getsource(module),
+        setup=setup if trains else replace(setup, data=""),
+        pictures=tuple(path.name for path in pictures),
+        data=file.name,
+        verdicts=tuple(v.unjudged() if fast else v for v in verdicts),
+        seconds=time.perf_counter() - began,
     )
 
 
 def main(id: str) -> int:
     """What ``python -m optlab.gallery.NAME`` does: the figure into ``./gallery``, its verdicts on stdout."""
-    made = make(id, Path("gallery"))
+    out = Path("gallery")
+    made = make(id, out)
     for v in made.verdicts:
-        print(f"{'pass' if v.passed else 'FAIL'}  {v.id}: {v.claim} ({v.value}, {v.threshold})")
-    for picture in made.pictures:
-        print(f"wrote {picture}")
-    return 0 if all(v.passed for v in made.verdicts) else 4
+        print(f"{v.word}  {v.id}: {v.claim} ({v.value}, {v.threshold})")
+        if v.passed is False:
+            print(f"  {v.explanation}")
+    for name in (*made.pictures, made.data):
+        print(f"wrote {out / name}")
+    return FAILED_CLAIM if made.false else 0

@@ -62,7 +62,8 @@ def saddle(runs: "Mapping[str, Run]", path: Path, frames: int = FRAMES) -> Path:
     ax.tick_params(labelsize="x-small")
     boxed = {label: _inside(run) for label, run in runs.items()}
     artists, update = trails(ax, boxed, COLORS, height=surface.value)
-    ax.legend(loc="upper right", fontsize="small", framealpha=1.0)
+    # by name: a trail that ends where it leaves the box would be called diverged
+    ax.legend(artists[: len(boxed)], list(boxed), loc="upper right", fontsize="small", framealpha=1.0)
     return write_gif(fig, artists, update, frames, path, MILLISECONDS)
 
 

@@ -36,7 +36,8 @@ def parts(setup: Setup) -> tuple[Part, Part, Part]:
     The test rows are not sealed: a figure is made again and again, and shows what looking at them does.
     """
     train_rows, val_rows, test_rows = DIGITS if setup.data == "digits" else OTHERS
-    data = ol.data.load(setup.data)
+    drawn = setup.data in ("glyphs", "shapes")
+    data = ol.data.load(setup.data, n=sum(OTHERS) if drawn else None)
     train, rest, _ = data.split(val_rows + test_rows, 0, seed=setup.seed, standardize=False)
     val = rest.take(val_rows, seed=setup.seed)
     test = rest.take(np.flatnonzero(~np.isin(rest.rows, val.rows)))

@@ -21,6 +21,10 @@ from optlab.verdict import Verdict, at_most, equals
 
 TITLE = "Adam with and without bias correction"
 SOURCE = "deck, Optimizers: ADAM; Kingma & Ba 2015, sections 3 and 6.4"
+TRY = (
+    "Add (0.99, 0.999): 5 to CASES: R_1 is 0.01 / sqrt(0.001) = 0.32. Now the mean is the slower of the two, and "
+    "uncorrected steps begin too short."
+)
 
 STEPS, RATE = 40_000, 1e-3
 SLOPE = ol.Surface(lambda x, y: x + y, gradient=lambda x, y: (1.0, 1.0), domain=((-50, 50), (-50, 50)), name="slope")

@@ -21,6 +21,7 @@ from optlab.verdict import Verdict, at_most
 
 TITLE = "Adam's epsilon, four conventions"
 SOURCE = "deck, Optimizers: ADAM; post, The Role of Adam Optimizer Hyperparameters"
+TRY = "Set EPS = 1e-4: curves (a), (b), (d) move to the right by four decades, (c) by two, as it is under the root."
 
 RATE, EPS = 0.1, 1e-8
 GRADIENTS = np.logspace(-12, 2, 57)

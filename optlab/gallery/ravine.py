@@ -14,10 +14,14 @@ import numpy as np
 import optlab as ol
 from optlab.gallery._pictures import save
 from optlab.gallery._setup import Setup
-from optlab.verdict import Verdict, at_least, equals
+from optlab.verdict import Verdict, at_least, at_most, equals
 
 TITLE = "SGD with and without momentum in a ravine"
 SOURCE = "deck, Optimizers: SGD + Momentum; Polyak 1964; Deep Learning book 8.3.2"
+TRY = (
+    "In draw, set SGD's rate on the left to 0.099, just below the limit 2/20 = 0.1: after 30 steps the path still "
+    "jumps from wall to wall, at more than half its height."
+)
 
 START, CLOSE = (1.0, 1.0), 1e-6
 CONDITIONS = (10, 100, 1000)
@@ -58,8 +62,8 @@ def steps_to_both(run: ol.Run) -> float:
 
 def usual(k: float) -> tuple[int, int]:
     """The fewest and the median steps that momentum 0.9 takes, over 400 stable rates."""
-    rates = np.linspace(0.0, 2 * (1 + 0.9) / k, 402)[1:-1]
-    runs = (ol.descend(ravine(k), ol.Momentum(lr=float(rate), beta=0.9), START, 1000) for rate in rates)
+    rates, surface = np.linspace(0.0, 2 * (1 + 0.9) / k, 402)[1:-1], ravine(k)
+    runs = (ol.descend(surface, ol.Momentum(lr=float(rate), beta=0.9), START, 1000) for rate in rates)
     taken = [t for t in map(steps_to_both, runs) if t < np.inf]
     return int(min(taken)), int(np.median(taken))
 
@@ -76,9 +80,17 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
     """Exact step counts; momentum 0.9; the limit of stability."""
     taken = {k: tuple(steps_to_both(r) for r in pair) for k, pair in data["pairs"].items()}
     final = {f: float(np.nanmax(np.abs(r.points[: r.rows][-1]))) for f, r in data["edge"].items()}
+    shrunk = {k: ((k - 1) / (k + 1)) ** np.arange(50)[:, None] for k in CONDITIONS}
     best = {k: fewest for k, (fewest, _) in data["usual"].items()}
     return [
         equals("ravine", "steps until both coordinates are below 1e-6, plain and with optimal momentum", taken, STEPS),
+        at_most(
+            "ravine:rate",
+            "plain descent at its best rate shrinks both coordinates by (k - 1)/(k + 1) in every step",
+            max(float(np.abs(np.abs(pair[0].points[:50]) / shrunk[k] - 1).max()) for k, pair in data["pairs"].items()),
+            1e-9,
+            "largest relative difference from its power over 50 steps",
+        ),
         at_least("ravine:gain", "momentum is 7 times as fast at condition 100", taken[100][0] / taken[100][1], 7.0),
         Verdict(
             "ravine:usual",
