@@ -1,7 +1,7 @@
 """A verdict: a claim measured on data, with what was found, what was asked for, and why."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Verdict:
         claim: what should hold, one sentence.
         value: what was measured.
         threshold: what it was held against.
-        passed: whether it holds.
+        passed: whether it holds; None where it was measured and not judged, as on the smaller sizes of a first look.
         explanation: how to read it, above all when it fails.
     """
 
@@ -21,12 +21,21 @@ class Verdict:
     claim: str
     value: Any
     threshold: Any
-    passed: bool
+    passed: bool | None
     explanation: str = ""
 
+    @property
+    def word(self) -> str:
+        """``"holds"``, ``"does not hold"`` or ``"not judged"``."""
+        return "not judged" if self.passed is None else "holds" if self.passed else "does not hold"
+
+    def unjudged(self) -> Self:
+        """The same measurement without its judgement."""
+        return replace(self, passed=None)
+
     def to_dict(self) -> dict[str, Any]:
-        """As a dictionary."""
-        return asdict(self)
+        """As plain values; NaN and infinities are None, so that it is valid JSON."""
+        return {key: _plain(value) for key, value in asdict(self).items()}
 
 
 def at_most(id: str, claim: str, value: float, limit: float, explanation: str = "") -> Verdict:
@@ -42,3 +51,15 @@ def at_least(id: str, claim: str, value: float, limit: float, explanation: str =
 def equals(id: str, claim: str, value: Any, want: Any, explanation: str = "") -> Verdict:
     """``value == want``."""
     return Verdict(id, claim, value, want, bool(value == want), explanation)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if hasattr(value, "tolist"):  # NumPy's numbers and arrays
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and value - value != 0.0:
+        return None
+    return value

@@ -14,6 +14,8 @@ say "tests, compiled"; "${tests[@]}"
 say "tests, with the JIT off"; NUMBA_DISABLE_JIT=1 "${tests[@]}"
 say "documentation's examples"; python -m pytest -q -W "ignore:compiled without the disk cache" --doctest-modules optlab kernels/optlab_kernels --doctest-glob="*.md" README.md docs
 
+say "the gallery, every claim judged"; python scripts/gallery_check.py --jobs 2
+
 say "the wheel, built and imported from another directory"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

@@ -126,6 +126,7 @@ def warm(raced, probe):
 
 
 @needs_compiler
+@pytest.mark.fault(23, cases=36)
 def test_six_processes_compile_six_rules_at_once(raced):
     folder, reports = raced
     for _, _, results, notes in reports:
@@ -257,6 +258,7 @@ DAMAGE = {
 
 
 @needs_compiler
+@pytest.mark.fault(23, cases=len(DAMAGE))
 def test_damaged_files_cost_one_warning_and_are_rebuilt(warm, probe, tmp_path):
     folder = tmp_path / "cache"
     shutil.copytree(warm, folder)
@@ -273,6 +275,7 @@ def test_damaged_files_cost_one_warning_and_are_rebuilt(warm, probe, tmp_path):
 
 
 @needs_compiler
+@pytest.mark.fault(23)
 def test_a_disk_that_takes_nothing_costs_one_warning(probe, tmp_path):
     """No file may grow beyond 0 bytes, which stops root too."""
     folder = tmp_path / "cache"
@@ -286,6 +289,7 @@ def test_a_disk_that_takes_nothing_costs_one_warning(probe, tmp_path):
 
 
 @needs_compiler
+@pytest.mark.fault(23)
 def test_a_folder_that_can_not_be_made_is_survived(probe, tmp_path):
     """Its parent is a file; Numba then keeps the code beside the source, or nowhere."""
     (tmp_path / "file").write_text("")
@@ -315,6 +319,7 @@ def test_what_is_saved_is_loaded(store):
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=list(DAMAGE))
+@pytest.mark.fault(23, cases=2)
 def test_each_kind_of_damage_is_noticed_once(store, damage):
     for key in ("key", "other"):
         store.save(key, list(range(100)))
@@ -369,6 +374,7 @@ def test_machinery_is_the_content_of_our_files(tmp_path, monkeypatch):
 
 
 @needs_compiler
+@pytest.mark.fault(23, cases=3)
 def test_versions_and_machinery_are_part_of_the_key(monkeypatch):
     from numba.core.registry import cpu_target
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SHRINK
+from conftest import LONG, SHRINK
 from runs import assert_same, contents, network, parts, pictures, table, trained
 
 import optlab as ol
@@ -18,7 +18,6 @@ from optlab.data.augment import Augment
 from optlab.train import checkpoint
 
 ROOT = Path(__file__).parents[1]
-LONG = bool(os.environ.get("OPTLAB_LONG"))  # the counts of a release instead of those of every change
 FLIPS, CUTS = (1000, 100) if LONG else (50, 5)
 EPOCHS = 10
 
@@ -188,8 +187,12 @@ def damaged(path, kind, count, seed=0):
     path.write_bytes(whole)
 
 
+def damages(kind, count):
+    return pytest.param(kind, count, marks=pytest.mark.fault(22, cases=count))
+
+
 @pytest.mark.parametrize("ending", ["npz", "json"])
-@pytest.mark.parametrize(("kind", "count"), [("flip", FLIPS // 2), ("cut", -(-CUTS // 2))])
+@pytest.mark.parametrize(("kind", "count"), [damages("flip", FLIPS // 2), damages("cut", -(-CUTS // 2))])
 def test_all_damage_is_seen_and_the_checkpoint_before_is_used(intact, ending, kind, count):
     directory, states = intact
     seen = 0
@@ -204,7 +207,7 @@ def test_all_damage_is_seen_and_the_checkpoint_before_is_used(intact, ending, ki
     print(f"{kind} {ending}: {seen} of {count} seen")
 
 
-@pytest.mark.parametrize(("kind", "count"), [("flip", FLIPS), ("cut", CUTS)])
+@pytest.mark.parametrize(("kind", "count"), [damages("flip", FLIPS), damages("cut", CUTS)])
 def test_a_damaged_model_is_refused_or_has_the_right_numbers(tmp_path, kind, count):
     """An npz has a checksum per array; what it does not cover holds no numbers."""
     model = network(batch_norm=True)
@@ -227,6 +230,7 @@ def test_a_damaged_model_is_refused_or_has_the_right_numbers(tmp_path, kind, cou
     print(f"{kind}: {refused} of {count} refused, the others harmless")
 
 
+@pytest.mark.fault(22)
 def test_a_run_goes_on_from_the_last_whole_checkpoint(tmp_path):
     train, val, _ = parts()
     want = trained(network(), train, val, epochs=5, callbacks=[ol.Checkpoint(tmp_path)])
@@ -242,6 +246,7 @@ def test_a_run_goes_on_from_the_last_whole_checkpoint(tmp_path):
     assert equal(checkpoint.newest(tmp_path), checkpoint.read(tmp_path, 5))
 
 
+@pytest.mark.fault(22)
 def test_the_best_is_damaged(tmp_path):
     train, val, _ = parts()
     run = trained(network(), train, val, ol.Adam(lr=0.2), epochs=9, callbacks=[ol.Checkpoint(tmp_path, keep=2)])
@@ -265,6 +270,7 @@ except ol.StorageError as error:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits on a file's size are POSIX's")
+@pytest.mark.fault(5, cases=3 if LONG else 1)
 def test_a_full_disk_leaves_the_old_checkpoints_whole(tmp_path):
     train, val, _ = parts()
     trained(network(), train, val, epochs=3, callbacks=[ol.Checkpoint(tmp_path / "whole")])
@@ -286,6 +292,7 @@ def test_a_full_disk_leaves_the_old_checkpoints_whole(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can mount a small disk")
+@pytest.mark.fault(5)
 def test_a_small_disk(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -420,6 +427,7 @@ def test_another_version(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"7", b"\xff\xfe", b"[" * 100_000, b'{"sha256": "x"}'])
+@pytest.mark.fault(22)
 def test_a_foreign_manifest(tmp_path, content):
     (tmp_path / "checkpoints").mkdir()
     for ending in ("json", "npz"):

@@ -163,6 +163,7 @@ def test_doctor():
         (("bench", "kernel"), "kernel"),
     ],
 )
+@pytest.mark.fault(19)
 def test_a_users_mistake_is_one_clear_message_and_exit_code_2(arguments, expected, tmp_path):
     done = optlab(*arguments, cwd=tmp_path)
     assert done.returncode == 2
@@ -170,6 +171,7 @@ def test_a_users_mistake_is_one_clear_message_and_exit_code_2(arguments, expecte
     assert done.stdout == ""
 
 
+@pytest.mark.fault(19)
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     done = optlab("race", "beale", "sgd", "--steps", 3, "--html", "file/x.html", cwd=tmp_path)
@@ -177,6 +179,7 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.fault(19)
 def test_a_closed_pipe_is_no_failure(tmp_path):
     path = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
     read, write = os.pipe()
@@ -189,6 +192,7 @@ def test_a_closed_pipe_is_no_failure(tmp_path):
     assert (tmp_path / "x.html").is_file()
 
 
+@pytest.mark.fault(19, cases=3)
 def test_odd_surroundings(tmp_path):
     folder = tmp_path / "grün und weit"
     folder.mkdir()

@@ -192,6 +192,7 @@ def test_a_best_on_an_edge_is_exit_code_6_if_strict(folder):
          ["space.lr is fixed"]),
     ],
 )  # fmt: skip
+@pytest.mark.fault(18)
 def test_all_mistakes_of_a_file_come_at_once_with_exit_code_2(refused, text, words):
     Path("bad.toml").write_text(text)
     told = refused("bad.toml")
@@ -213,6 +214,7 @@ def test_all_mistakes_of_a_file_come_at_once_with_exit_code_2(refused, text, wor
         (("--objective", "training", "--param", "lr=0..1"), "settings.dataset is missing"),
     ],
 )
+@pytest.mark.fault(19)
 def test_a_users_mistake_is_exit_code_2(refused, arguments, words):
     assert words in refused(*arguments)
 
@@ -222,6 +224,7 @@ def test_data_that_can_not_be_had_are_exit_code_3(refused, folder):
     assert "mnist" in refused("--objective", "training", *fixed, code=3)
 
 
+@pytest.mark.fault(7, cases=4)
 def test_storage_that_can_not_be_are_exit_code_5(folder):
     (folder / "other.db").write_text("not a database" * 100)
     for storage in ("no/such/folder.db", "other.db", "."):
@@ -243,6 +246,7 @@ def test_report_asks_which_study(folder):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.fault(25)
 def test_an_interrupted_sweep_is_saved_and_continues(folder, number, code):
     command = [sys.executable, "-m", "optlab", "sweep", "--objective", "mine:slow", *X, "--trials", "12"]
     path = os.pathsep.join([str(ROOT), str(ROOT / "kernels")])
@@ -265,6 +269,7 @@ def test_an_interrupted_sweep_is_saved_and_continues(folder, number, code):
     assert document(sweep(folder, *command[4:], "--resume", "--json"))["trials"] == {"complete": 12}
 
 
+@pytest.mark.fault(19, cases=4)
 def test_odd_surroundings(folder):
     done = sweep(folder, *CHEAP, "--trials", 3, "--storage", "поиск ü.db", COLUMNS="20", HOME="")
     assert "поиск ü.db" in done.stdout

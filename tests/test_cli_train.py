@@ -215,6 +215,7 @@ def test_help_imports_nothing_heavy(command):
         ("lr-find digits --png x.gif", 2, ".png"),
     ],
 )
+@pytest.mark.fault(19)
 def test_a_mistake_has_its_code_one_message_and_leaves_nothing(optlab, tmp_path, arguments, code, expected):
     out, err = optlab(*arguments.split(), code=code)
     assert expected in err.replace("\n", " ")
@@ -258,6 +259,7 @@ def test_damaged_curves_are_named_and_can_be_done_without(optlab, copied, conten
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+@pytest.mark.fault(25)
 def test_a_run_that_is_interrupted_twice_is_the_same_bit_for_bit(tmp_path, number, code):
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "kernels")])}
     cut, command = tmp_path / "cut", [sys.executable, "-m", "optlab", "train", "-q"]
@@ -301,6 +303,7 @@ def test_a_run_that_was_killed_is_finished_as_if_it_had_not_been(optlab, copied,
 # --- the sealed test set ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(29)
 def test_the_test_set_opens_once(optlab, copied):
     out, _ = optlab("evaluate", copied, "--unseal", "final table", "--json")
     held, tested, gap = json.loads(out)["scores"]
@@ -330,6 +333,7 @@ def test_the_test_set_opens_once(optlab, copied):
     assert '<td class="alarm">forced</td>' in page
 
 
+@pytest.mark.fault(29)
 def test_a_ledger_that_was_edited_is_shown(optlab, copied):
     optlab("evaluate", copied, "--unseal", "a first look", "-q")
     ledger = copied / RECORDS

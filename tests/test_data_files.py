@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from conftest import FUZZ
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from malformed import (
     BATCH,
@@ -171,6 +172,7 @@ def test_csv_agrees_with_numpys_reader(tmp_path):
 
 
 @pytest.mark.parametrize(("what", "name", "contents", "reader", "message"), CASES, ids=[case[0] for case in CASES])
+@pytest.mark.fault(20)
 def test_a_malformed_file_is_one_clear_error(what, name, contents, reader, message, tmp_path, monkeypatch):
     """A DataError of one line that names the file; no code run, nothing written, and little memory taken."""
     monkeypatch.chdir(tmp_path)
@@ -197,7 +199,7 @@ def test_there_are_enough_malformed_files():
 
 # --- fuzz: whatever the bytes, a data set or a DataError --------------------------------------------------------------
 
-FUZZ = settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZED = settings.get_profile("fuzz")
 SEEDS = {"i": (IMAGES, gzip.compress(IMAGES), lzma.compress(IMAGES)), "a.npz": (npz_bytes(x=X, y=Y),)}
 SEEDS["a.npz"] += (npz_bytes(zipfile.ZIP_DEFLATED, x=X, y=np.array(list("ababab"))),)
 SEEDS["a.npy"] = (npy_bytes(np.column_stack([X, Y])),)
@@ -232,8 +234,9 @@ def only_data_errors(path, reader, contents):
 @pytest.mark.parametrize(
     ("name", "reader"), [("i", read_images), ("a.npz", ol.data.read), ("a.npy", ol.data.read), ("t.tar", read_archive)]
 )
+@pytest.mark.fault(27, cases=FUZZ)
 def test_fuzzed_binary_files(name, reader, tmp_path):
-    @FUZZ
+    @FUZZED
     @given(damaged(SEEDS[name]) | st.binary(max_size=200))
     def run(contents):
         only_data_errors(tmp_path / name, reader, contents)
@@ -241,21 +244,23 @@ def test_fuzzed_binary_files(name, reader, tmp_path):
     run()
 
 
-@FUZZ
+@FUZZED
 @given(
     st.text(st.sampled_from("01.5,-e_;\t\n\r\"' naN\0é"), max_size=60) | st.text(max_size=60),
     st.sampled_from([None, True, False]),
 )
+@pytest.mark.fault(27, cases=FUZZ)
 def test_fuzzed_csv(tmp_path, text, header):
     contents = text.encode("utf-8", "surrogatepass")
     only_data_errors(tmp_path / "t.csv", lambda path: ol.data.read(path, header=header), contents)
 
 
-@FUZZ
+@FUZZED
 @given(
     st.text(st.sampled_from("01.e{}()[]<|fiUOdescrshape'fortran_order: True, False"), max_size=80),
     st.binary(max_size=40),
 )
+@pytest.mark.fault(27, cases=FUZZ)
 def test_fuzzed_npy_headers(tmp_path, header, payload):
     only_data_errors(tmp_path / "a.npy", ol.data.read, npy_header(header, payload))
 
@@ -344,6 +349,7 @@ def test_verify_knows_published_contents_however_they_are_packed(small, tmp_path
 
 
 @pytest.mark.parametrize("name", ["cifar-10-python.tar.gz", "cifar-10-batches-py", "data_batch_1"])
+@pytest.mark.fault(20)
 def test_a_pickled_cifar_is_refused_by_name(name, tmp_path):
     (tmp_path / "cifar-10").mkdir()
     (tmp_path / "cifar-10" / name).write_bytes(pickle.dumps(Gadget()))

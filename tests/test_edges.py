@@ -65,6 +65,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("parameter", "values", "losses", "says"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+@pytest.mark.fault(30)
 def test_edge_verdicts(parameter, values, losses, says):
     space = Space(p=parameter, q=Choice([0, 1]))
     verdicts = edge_verdicts(space, trials_of(values, losses))
@@ -124,6 +125,7 @@ def searched(sampler, space, loss, trials=200):
         (Int(1, 512, log=True), {"p": [32, 64], "extend": True}, lambda p: p, "p's own limit"),
     ],
 )
+@pytest.mark.fault(30)
 def test_a_grids_verdicts(parameter, options, loss, says):
     verdict = searched(Grid(**options), Space(p=parameter), loss)
     assert says in verdict.explanation

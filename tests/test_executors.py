@@ -101,6 +101,7 @@ def test_every_trial_is_run_once_with_its_own_result(sweep):
     assert [trial.value for trial in sweep(number).trials] == [float(n) for n in range(12)]
 
 
+@pytest.mark.fault(9)
 def test_the_trials_are_those_of_any_other(sweep):
     straight = Study(SPACE, Random(seed=5))
     straight.run(bowl, trials=12)
@@ -119,6 +120,7 @@ def test_a_second_run_finds_the_executor_as_it_was(sweep):
 
 
 @pytest.mark.parametrize("kind", FAR, indirect=True)
+@pytest.mark.fault(3)
 def test_a_worker_that_dies_costs_its_own_trial(sweep):
     study = sweep(deadly, retries=0)
     assert states(study) == {"complete": 11, "crashed": 1}
@@ -126,6 +128,7 @@ def test_a_worker_that_dies_costs_its_own_trial(sweep):
 
 
 @pytest.mark.parametrize("kind", ["process pool"], indirect=True)
+@pytest.mark.fault(3)
 def test_a_pool_that_dies_with_its_worker_says_so(sweep):
     with pytest.raises(TrialError, match="survive a process that dies"):
         sweep(deadly)
@@ -171,6 +174,7 @@ def test_an_executor_that_was_shut_down_is_told():
         study.run(number, trials=12, executor=pool)
 
 
+@pytest.mark.fault(4)
 def test_a_result_that_comes_twice_counts_once():
     class Twice(concurrent.futures.ThreadPoolExecutor):
         def submit(self, *arguments):

@@ -111,6 +111,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("kind", "message"), FAULTS.values(), ids=FAULTS)
+@pytest.mark.fault(21)
 def test_a_fault_leaves_no_file_and_says_what_to_do(kind, message, server, tmp_path):
     address = f"{server}/{kind}/"
     with pytest.raises(ol.DataError, match=message) as caught:
@@ -124,6 +125,7 @@ def test_a_fault_leaves_no_file_and_says_what_to_do(kind, message, server, tmp_p
     assert f"/{kind}/a.gz" in Handler.seen
 
 
+@pytest.mark.fault(21)
 def test_the_second_file_fails_and_the_first_stays(server, tmp_path):
     fetch(published(f"{server}/good/"), tmp_path)
     with pytest.raises(ol.DataError, match=r"b\.gz: 404"):
@@ -140,6 +142,7 @@ def test_the_second_file_fails_and_the_first_stays(server, tmp_path):
         ("file:///etc/", "only https"),
     ],
 )
+@pytest.mark.fault(21)
 def test_offline_or_insecure(url, message, tmp_path, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
     with pytest.raises(ol.DataError, match=f"(?i){message}.*by hand") as caught:
@@ -148,6 +151,7 @@ def test_offline_or_insecure(url, message, tmp_path, monkeypatch):
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
 
 
+@pytest.mark.fault(21)
 def test_two_processes_at_once(server, tmp_path):
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, 'tests');"
@@ -163,6 +167,7 @@ def test_two_processes_at_once(server, tmp_path):
     assert all(file.read_bytes() == CONTENTS for file in files)
 
 
+@pytest.mark.fault(21)
 def test_without_pooch_it_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(
@@ -182,6 +187,7 @@ def test_the_command(server, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().err.startswith("optlab: could not fetch")
 
 
+@pytest.mark.fault(21)
 def test_every_published_file_has_a_sha256_and_a_secure_address():
     sets = [entry for entry in DATASETS.values() if hasattr(entry, "downloads")]
     assert len(sets) == 3

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optlab.errors import ConfigError
-from optlab.search.gp import chain, propose, trust
+from optlab.search.gp import candidates, chain, propose, trust
 from optlab.search.gp.factor import Factor
 from optlab.search.gp.lattice import Lattice
 from optlab.search.sampler import Observation, generator
@@ -36,7 +36,7 @@ def _small_without_the_compiler(monkeypatch):
     """The same search with fewer candidates and shorter fits."""
     if SHRINK > 1:
         monkeypatch.setattr(gp, "WIDE", 48)
-        monkeypatch.setattr(propose, "NEAR", 16)
+        monkeypatch.setattr(candidates, "NEAR", 16)
         monkeypatch.setattr(propose, "ROUNDS", 6)
         monkeypatch.setattr(propose, "RESTARTS", 4)
         monkeypatch.setattr(chain, "ROUNDS", 4)
@@ -132,6 +132,7 @@ def test_a_recommendation_before_the_model_starts():
 
 
 @pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.fault(11)
 def test_resuming_is_going_on(batch):
     stop = 16 if SHRINK > 1 else 34
     straight = searched(bound(MIXED, seed=3), mixed_loss, stop + batch, batch=batch)
@@ -170,6 +171,7 @@ def _matrix(post):
     return post.process.covariance.matrix(post.theta[:-1], points, points) + np.diag(post.noise / post.data.counts)
 
 
+@pytest.mark.fault(24, cases=4)
 def test_threads_do_not_change_a_bit():
     from threadpoolctl import threadpool_limits
 
@@ -344,6 +346,105 @@ def test_the_box_grows_with_success_and_shrinks_with_failure():
     np.testing.assert_allclose(high, [0.6, 0.5, 1.0])
 
 
+# --- other values of a choice -----------------------------------------------------------------------------------------
+
+KINDS = Space(kind=Choice(["a", "b", "c"]), x=Float(0, 1), y=Float(0, 1, when={"kind": ["a", "b"]}))
+
+
+def uneven(params):
+    """Flat and good with a, a narrow and better well with b, hopeless with c."""
+    if params["kind"] == "b":
+        return min(0.3, 3 * abs(params["x"] - 0.2) + 3 * abs(params["y"] - 0.8))
+    return 0.1 if params["kind"] == "a" else 0.5 + params["x"]
+
+
+def test_each_combination_of_choices_has_its_own_box():
+    sampler = bound(KINDS)
+    seen = sobol_results(KINDS, 10, uneven)
+    post = sampler.posterior(seen)
+    found = candidates.candidates(post, sampler.lattice, lambda _: 0.1, sampler._spread, np.random.default_rng(0))
+    points, fitted = post.data.points.T, post.fitted()
+    for kind in np.unique(points[:, 0]):
+        own = found.points[found.points[:, 0] == kind]
+        home = points[points[:, 0] == kind][np.argmin(fitted[points[:, 0] == kind])]
+        low, high = trust.box(home, np.exp(post.theta[:3]), 0.1, sampler.lattice.coarse, sampler.lattice.levels)
+        inside = ((own >= low - 1e-9) & (own <= high + 1e-9))[:, 1]
+        assert inside.sum() >= len(sampler._spread) // 8  # the rest stands around the best points of other kinds
+    assert ((found.points >= found.low - 1e-9) & (found.points <= found.high + 1e-9))[:, 1].all()
+
+
+def test_failures_with_one_choice_do_not_narrow_the_box_of_another():
+    sampler = bound(KINDS, initial=4)
+    u = np.array([[0.1, 0.5, 0.5], [0.5, 0.5, 0.5]] * 2 + [[0.1, x, 0.5] for x in np.linspace(0, 1, 4)])
+    tried = sampler.lattice.snap(u)
+    side = sampler._sides(tried, np.array([1.0, 1, 2, 2, 3, 3, 3, 3]), np.ones(8, bool))
+    assert side(tried[0]) == trust.START / 2
+    assert side(tried[1]) == trust.START
+    assert side(sampler.lattice.snap(np.array([[0.9, 0.5, 0.5]]))[0]) == trust.START
+
+
+def test_choices_take_turns():
+    assert [bound(MIXED)._rival(n) for n in range(4, 17, 4)] == [3, 0, 3, 0]
+    assert bound(MIXED)._rival(5) is None
+    assert bound(Space(c=Choice(["one"]), x=Float(0, 1)))._rival(4) is None
+
+
+def test_outside_the_box_another_value_gets_its_turn_unless_it_is_hopeless(monkeypatch):
+    seen = searched(bound(KINDS, seed=1), uneven, 12)
+    best = min(seen, key=lambda o: o.loss).params["kind"]
+    monkeypatch.setattr(propose, "HOPELESS", np.inf)
+    (params,) = bound(KINDS, seed=1).propose([12], seen)  # every fourth
+    assert params["kind"] != best
+    monkeypatch.setattr(propose, "HOPELESS", -np.inf)
+    (same,) = bound(KINDS, seed=1).propose([12], seen)
+    monkeypatch.setattr(GP, "_rival", lambda *_: None)
+    assert bound(KINDS, seed=1).propose([12], seen) == [same]
+
+
+def test_a_value_that_is_used_up_is_not_tried_again():
+    space = Space(kind=Choice(["a", "b"]), x=Float(0, 1, when={"kind": "a"}))
+    seen = searched(bound(space, initial=4), lambda p: p.get("x", 0.5) + 0.1, 14 if SHRINK > 1 else 24)
+    assert sum(o.params["kind"] == "b" for o in seen[4:]) <= 1
+
+
+# --- a few results ----------------------------------------------------------------------------------------------------
+
+FEW = {
+    "one kind": Space(c=Choice(["a"]), x=Float(0, 1)),
+    "line": Space(x=Float(1e-5, 1, log=True)),
+    "steps": Space(i=Int(1, 9)),
+    "condition": Space(c=Choice(["a", "b"]), x=Float(0, 1, when={"c": "b"})),
+    "no numbers": Space(c=Choice(["a", "b", "c"])),
+}
+BAD = float("nan")
+
+
+@pytest.mark.parametrize("space", FEW.values(), ids=FEW)
+@pytest.mark.parametrize(
+    "losses", [[0.0], [1.0, 1.0], [BAD, 1.0], [2.0, 2.0, 2.0], [1e300, 3.0, BAD]][:: min(SHRINK, 2)], ids=str
+)
+@pytest.mark.parametrize("same", [True, False][: 1 + (SHRINK == 1)], ids=["same point", "points"][: 1 + (SHRINK == 1)])
+@pytest.mark.fault(13)
+def test_a_few_results_give_a_model(space, losses, same):
+    even = SobolSequence(len(space), 0)
+    sampler, seen = bound(space, initial=1), told(space, [even[0 if same else i] for i in range(len(losses))], losses)
+    post = sampler.posterior(seen)
+    mean, sd = post.predict(sampler.lattice.snap(np.full((2, len(space)), 0.3)))
+    assert np.isfinite(mean).all()
+    assert (sd > 0).all()
+    assert space.check(sampler.recommend(seen)) == sampler.recommend(seen)
+    assert [space.check(p) for p in sampler.propose([4, 5], seen)]
+
+
+@pytest.mark.parametrize("losses", [[], [BAD], [float("inf"), BAD, BAD]], ids=str)
+@pytest.mark.fault(13)
+def test_without_a_finite_loss_there_is_no_model(losses):
+    sampler, seen = bound(PLANE, initial=1), told(PLANE, U[: len(losses)], losses)
+    with pytest.raises(ConfigError, match="finite"):
+        sampler.posterior(seen)
+    assert PLANE.check(sampler.propose([len(seen)], seen)[0])
+
+
 # --- fault 13: whatever the data are ----------------------------------------------------------------------------------
 
 
@@ -398,6 +499,7 @@ CASES = list(DATA)[:: max(1, SHRINK // 3)]
 
 @pytest.mark.parametrize("noise", [None, 0.0], ids=["noise", "no noise"])
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.fault(13)
 def test_any_data_gives_a_proposal(case, noise):
     u, y = DATA[case]
     space = Space({f"x{k}": Float(0, 1) for k in range(u.shape[1])})
@@ -413,6 +515,7 @@ def test_any_data_gives_a_proposal(case, noise):
 
 @given(losses=st.lists(st.floats(), min_size=3, max_size=9), noise=st.sampled_from([None, 0.0, 1e-3]))
 @settings(max_examples=40 // SHRINK)
+@pytest.mark.fault(13, cases=40 // SHRINK)
 def test_any_losses_give_a_proposal(losses, noise):
     (params,) = bound(PLANE, initial=2, noise=noise).propose([9], told(PLANE, U[: len(losses)], losses))
     assert PLANE.check(params) == params
@@ -425,12 +528,14 @@ ROUND_Y = np.round(Y * 1024) / 1024
 
 
 @pytest.mark.parametrize("k", [-900, -700, -300, -52, -1, 1, 30, 300, 700, 900][:: SHRINK // 3 or 1])
+@pytest.mark.fault(14)
 def test_powers_of_two_change_no_bit(k):
     want = bound(STRAIGHT).propose([12, 13], told(STRAIGHT, U, Y))
     assert bound(STRAIGHT).propose([12, 13], told(STRAIGHT, U, np.ldexp(Y, k))) == want
 
 
 @pytest.mark.parametrize("c", [-1e6, -1e3, -1.5, -0.1, 0.1, 0.3, 1.0, 7.0, 1e3, 1e6][:: SHRINK // 3 or 1])
+@pytest.mark.fault(14)
 def test_shifts_change_nothing_that_counts(c):
     (want,) = bound(STRAIGHT).propose([12], told(STRAIGHT, U, ROUND_Y))
     (got,) = bound(STRAIGHT).propose([12], told(STRAIGHT, U, ROUND_Y + c))
@@ -438,6 +543,7 @@ def test_shifts_change_nothing_that_counts(c):
 
 
 @pytest.mark.parametrize("unit", [1e-12, 1e-6, 1e-3, 0.1, 3.0, 10.0, 1e3, 1e6, 1e9, 1e12][:: SHRINK // 3 or 1])
+@pytest.mark.fault(14)
 def test_units_of_a_parameter_change_nothing_that_counts(unit):
     (want,) = bound(STRAIGHT).propose([12], told(STRAIGHT, U, Y))
     space = Space(a=Float(0, unit), b=Float(5 * unit, 6 * unit))

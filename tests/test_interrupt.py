@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import LONG
 from runs import Last, assert_same, network, parts, trained
 
 import optlab as ol
@@ -19,7 +20,6 @@ from optlab.train import checkpoint
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 ROOT = Path(__file__).parents[1]
-LONG = bool(os.environ.get("OPTLAB_LONG"))
 EPOCHS, STEPS = 6, 3  # per epoch
 CODES = {"SIGINT": -signal.SIGINT, "SIGTERM": 143, "SIGHUP": 129}  # Python dies of SIGINT itself: 130 in a shell
 
@@ -111,6 +111,7 @@ def resumed_on_the_tape(directory, model, train, val):
     ("tape", "step", 8, "SIGTERM", 2, 1, 2, ["interrupted", "at once", 2]),
     ("tape", "step", 14, "SIGHUP", 2, 3, 3, ["interrupted", "at once", 4]),  # the fifth epoch is half done: not saved
 ])  # fmt: skip
+@pytest.mark.fault(25)
 def test_a_signal_at_an_instant(engine, where, at, name, times, every, saved, ended, tmp_path, want):
     process = child(tmp_path, engine, where, at, name, times, every)
     output, errors = process.communicate(timeout=120)
@@ -126,6 +127,7 @@ def test_a_signal_at_an_instant(engine, where, at, name, times, every, saved, en
 
 
 @pytest.mark.parametrize("case", range(40 if LONG else 2))
+@pytest.mark.fault(25)
 def test_a_signal_from_outside_at_any_instant(case, tmp_path, want):
     random = np.random.default_rng(case)
     name, engine, times = list(CODES)[case % 3], ("tape", "machine")[case // 2 % 2], 1 + case % 2
@@ -161,6 +163,7 @@ ol.fit(network(dropout=0.2), train, val, epochs=6, batch_size=12, callbacks=[wai
 """
 
 
+@pytest.mark.fault(25)
 def test_the_terminal_is_closed(tmp_path, want):
     """The kernel sends SIGHUP, and nothing can be written to the terminal any more."""
     (master, slave), (heard, tell), (hear, told) = os.openpty(), os.pipe(), os.pipe()

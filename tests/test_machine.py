@@ -213,6 +213,7 @@ def test_a_mistake_changes_nothing(call, message):
     assert optimizer._array.tobytes() == before
 
 
+@pytest.mark.fault(15)
 def test_a_gradient_that_is_not_finite_stops_under_raise_and_is_left_out_under_skip():
     x, y = data(7, 5, "float32")
     x[20] = 3e38  # overflows, in the second batch
@@ -300,6 +301,7 @@ def test_a_batch_of_classes_without_weight_says_nothing():
 
 
 @pytest.mark.parametrize("engine", [Machine, Tape])
+@pytest.mark.fault(17, cases=11)
 def test_bad_data_is_refused_before_anything_changes(engine):
     model = nn.MLP([7, 9, 5])
     trainer = engine(model, ol.Optimizer(model.parameters(), "adam"), batch_size=BATCH)
@@ -334,6 +336,7 @@ def test_bad_data_is_refused_before_anything_changes(engine):
     trainer.epoch(frozen, y)  # any layout, and read-only arrays
 
 
+@pytest.mark.fault(17)
 def test_one_class_is_a_flat_loss():
     model = nn.MLP([7, 3, 1])
     for engine in (Machine, Tape):
@@ -343,6 +346,7 @@ def test_one_class_is_a_flat_loss():
         assert (record["loss"] == 0.0).all()
 
 
+@pytest.mark.fault(17)
 def test_an_empty_epoch_and_a_batch_larger_than_the_data():
     model, optimizer, machine = bound()
     x, y = data(7, 5, "float32")
@@ -384,6 +388,7 @@ def test_a_newer_optimizer_takes_the_parameters():
 
 
 @pytest.mark.parametrize(("rows", "batch"), [(17, 16), (3, 1), (1, 16)])
+@pytest.mark.fault(17)
 def test_a_batch_of_one_has_no_variance_here_either(rows, batch):
     model = nn.MLP([7, 9, 5], batch_norm=True)
     machine = Machine(model, ol.Optimizer(model.parameters(), "sgd"), batch_size=batch)
@@ -439,6 +444,7 @@ def test_memory_does_not_grow():
     assert peak - before < 64 * 1024
 
 
+@pytest.mark.fault(24)
 def test_two_threads_train_two_models():
     x, y = data(7, 5, "float32")
     models = [bound() for _ in range(3)]

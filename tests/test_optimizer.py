@@ -142,6 +142,7 @@ def test_the_rate_is_writable(dtype):
 
 
 @pytest.mark.parametrize("lr", [-1.0, np.nan, np.inf, 1e300, 10**400, "0.1", "x", True, None, [0.1], 1j], ids=repr)
+@pytest.mark.fault(16)
 def test_a_bad_rate_is_refused_and_the_old_one_kept(lr):
     optimizer = ol.Optimizer([ol.Tensor([0.0])], ol.SGD(0.5))  # a list: float32, which has no 1e300
     with pytest.raises(ol.ConfigError, match="lr must be"):
@@ -169,6 +170,7 @@ BAD = {"nan", "inf", "-inf", "mixed"}
 @BOTH
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ol.RULES)  # row 15 counts six rules (288 cases); here are all
+@pytest.mark.fault(15)
 def test_extreme_gradients(name, kind, dtype, policy):
     settings = ol.RULES[name]()
     optimizer = ol.Optimizer(tensors(dtype), settings, nonfinite=policy)

@@ -146,6 +146,7 @@ def test_page_has_the_whole_script_and_asks_for_nothing_outside_itself():
 
 
 @pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.fault(26)
 def test_hostile_strings_survive_as_data(text):
     page = player_html(race(surface(name=text, formula=text, source=text), run=named(text)), title=text)
     record = record_of(page)
@@ -355,6 +356,7 @@ def test_charts_scrub_and_tell(visit):
     assert page.evaluate("optlab.step") == 60
 
 
+@pytest.mark.fault(26)
 def test_hostile_strings_are_shown_and_do_nothing(visit):
     everything = " ".join(HOSTILE)
     here = race(surface(formula=HOSTILE[0], source=everything, name=HOSTILE[2]), **{s: named(s) for s in HOSTILE})
@@ -380,6 +382,7 @@ def test_what_is_no_formula_is_shown_as_it_is(visit):
     assert page.evaluate("window.pwned === undefined")
 
 
+@pytest.mark.fault(26, cases=3)
 def test_policy_stops_foreign_code(context, tmp_path):
     page = context.new_page()
     page.goto(save_html(race(), tmp_path / "race.html", resolution=8).as_uri())

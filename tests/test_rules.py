@@ -212,6 +212,7 @@ def test_dampening_spares_the_first_step():
 
 @pytest.mark.parametrize("name", ol.RULES)
 @pytest.mark.parametrize("t", [2**31 - 1, 2**31, 2**53 - 1])
+@pytest.mark.fault(16)
 def test_a_very_late_step_is_finite_and_uncorrected(name, t):
     """At t = 2^31 every b^t is 0: no overflow of an integer, no 0/0 in the correction."""
     settings = ol.RULES[name]()

@@ -73,6 +73,7 @@ MAKERS = {
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+@pytest.mark.fault(11)
 def test_trials_do_not_depend_on_batches_or_resumes(make):
     straight = search(make(), MIXED, trials=60)
     assert len(straight) >= 30
@@ -85,6 +86,7 @@ def test_trials_do_not_depend_on_batches_or_resumes(make):
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+@pytest.mark.fault(9)
 def test_trials_do_not_depend_on_the_order_in_which_workers_finish(make):
     straight = search(make(), MIXED, trials=60)
 
@@ -324,6 +326,7 @@ def test_growth_goes_by_what_was_measured(loss, want):
         (Choice([1, 2, 3]), [1, 2], None, False, []),  # no order
     ],
 )
+@pytest.mark.fault(30)
 def test_growth_stops_at_the_parameters_bound(parameter, axis, bounds, down, added):
     space = Space(p=parameter)
     sampler = Grid(p=axis, extend=True, bounds=None if bounds is None else {"p": bounds})

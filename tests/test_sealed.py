@@ -98,6 +98,7 @@ def test_opening_gives_the_part_and_leaves_a_record(where, tmp_path):
 
 
 @pytest.mark.parametrize("where", ["memory", "directory"])
+@pytest.mark.fault(29)
 def test_second_use(where, tmp_path):
     ledger = Ledger(tmp_path if where == "directory" else None)
     sealed().open(REASON, ledger)
@@ -106,6 +107,7 @@ def test_second_use(where, tmp_path):
     assert len(ledger.records()) == 1
 
 
+@pytest.mark.fault(29, cases=2)
 def test_second_use_through_resume(used):
     """A new Ledger on the directory, as a resumed run has it; another split of the data is no way around it."""
     for test in (sealed(), sealed(seed=9)):
@@ -122,6 +124,7 @@ def test_in_memory_it_is_once_per_test_set():
     assert len(Ledger(None).records()) == 3
 
 
+@pytest.mark.fault(29)
 def test_a_forced_use_is_marked_for_ever(used):
     part = sealed().open("a reviewer asked", Ledger(used), force=True)
     assert len(part) == 270
@@ -187,6 +190,7 @@ TAMPERING = {
 
 
 @pytest.mark.parametrize("name", TAMPERING)
+@pytest.mark.fault(29)
 def test_a_change_by_hand_is_found_and_gives_no_second_use(name, used):
     change, message = TAMPERING[name]
     change(used)
@@ -232,6 +236,7 @@ ledger.open("0" * 64, "racer " + sys.argv[2], force=True)
 """
 
 
+@pytest.mark.fault(29)
 def test_of_two_processes_at_once_one_wins(tmp_path):
     racers = [
         subprocess.Popen(

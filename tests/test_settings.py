@@ -209,6 +209,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("kind", "name", "value"), REFUSED, ids=lambda v: getattr(v, "__name__", str(v)))
+@pytest.mark.fault(16)
 def test_numbers_outside_their_interval_are_refused(kind, name, value):
     with pytest.raises(ol.ConfigError, match=rf"^{kind.__name__}: {name} must be in .*, got {float(value)!r}"):
         kind(**{name: value})
@@ -217,6 +218,7 @@ def test_numbers_outside_their_interval_are_refused(kind, name, value):
 @EVERY_RULE
 @pytest.mark.parametrize("lr", [0.0, 5e-324, 1e-320, 1e300])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.fault(16)
 def test_extreme_rates_step_exactly_or_are_refused(kind, lr, dtype):
     settings = kind(lr, weight_decay=0.0)
     tensor = ol.Tensor(np.array([1.0, -2.0], dtype))
@@ -238,6 +240,7 @@ def test_extreme_rates_step_exactly_or_are_refused(kind, lr, dtype):
 
 @pytest.mark.parametrize("kind", [k for k in DEFAULTS if "beta1" in DEFAULTS[k]])
 @pytest.mark.parametrize("beta", [0.0, 5e-324, 1 - 2.0**-53])
+@pytest.mark.fault(16)
 def test_extreme_betas_take_finite_steps(kind, beta):
     for dtype in (np.float32, np.float64):
         tensor = ol.Tensor(np.array([1.0, -2.0], dtype))
@@ -249,6 +252,7 @@ def test_extreme_betas_take_finite_steps(kind, beta):
 
 
 @pytest.mark.parametrize("kind", [k for k in DEFAULTS if "eps" in DEFAULTS[k]])
+@pytest.mark.fault(16)
 def test_an_epsilon_that_float32_rounds_to_zero_is_refused_there(kind):
     tensors = {dtype: ol.Tensor(np.zeros(2, dtype)) for dtype in ("f4", "f8")}
     older = ol.Optimizer([tensors["f4"]], kind())

@@ -7,15 +7,18 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sweeps import SPACE, bowl, table
 
+from optlab.cli.studies import open_study
 from optlab.errors import ConfigError, StorageError
-from optlab.search import Float, Random, Space, Study
+from optlab.search import Float, Random, Space, Study, salvage, schema
 from optlab.search import owner as owners
 from optlab.search.owner import Owner, birth_of, this_process
 from optlab.search.store import DEATHS, Store
@@ -93,6 +96,7 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("kind", UNUSABLE)
+@pytest.mark.fault(7)
 def test_files_that_are_not_ours_are_refused_and_left_alone(kind, tmp_path):
     make, message = UNUSABLE[kind]
     path = tmp_path / "a.db"
@@ -103,6 +107,7 @@ def test_files_that_are_not_ours_are_refused_and_left_alone(kind, tmp_path):
     assert before == (path.read_bytes() if path.is_file() else None)
 
 
+@pytest.mark.fault(7, cases=2)
 def test_a_place_that_is_not_there_or_not_ours():
     with pytest.raises(StorageError, match="does not exist; make the directory"):
         begun("/nowhere/a.db")
@@ -111,6 +116,7 @@ def test_a_place_that_is_not_there_or_not_ours():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork") or os.geteuid() != 0, reason="changes its user, which only root may")
+@pytest.mark.fault(7, cases=2)
 def test_a_directory_one_may_only_read(tmp_path):
     """In a child that is nobody: for root every directory is writable."""
     begun(tmp_path / "a.db", 2).close()
@@ -139,6 +145,7 @@ def child(script, *arguments, **options):
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, **options)
 
 
+@pytest.mark.fault(7)
 def test_a_file_system_without_locks(tmp_path, monkeypatch):
     def no_locks(*args, **kwargs):
         raise sqlite3.OperationalError("locking protocol")
@@ -173,6 +180,7 @@ print(sum(trial.state == "complete" for trial in study.trials))
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files")
 @pytest.mark.parametrize("limit", range(40_000, 540_000, 10_000) if LONG else (50_000, 120_000, 300_000))
+@pytest.mark.fault(5)
 def test_a_full_disk_loses_nothing_that_was_told(limit, tmp_path):
     result = child(FULL, tmp_path / "a.db", limit)
     assert result.returncode == 0, result.stderr
@@ -209,6 +217,7 @@ def crashed(tmp_path_factory):
     return place / "a.db", sizes
 
 
+@pytest.mark.fault(2, cases=800 if LONG else 30)
 def test_a_log_cut_anywhere_in_the_last_three_records(crashed, tmp_path):
     source, sizes = crashed
     whole = table(begun(None, 15))
@@ -236,6 +245,7 @@ def opened(path):
         return None, str(error)
 
 
+@pytest.mark.fault(2, cases=100 if LONG else 7)
 def test_a_file_cut_anywhere_opens_and_the_sweep_ends_as_it_would_have(tmp_path):
     source = tmp_path / "source.db"
     begun(source, 150).close()
@@ -277,6 +287,7 @@ for _ in range(int(sys.argv[2])):
 """
 
 
+@pytest.mark.fault(6)
 def test_many_processes_write_one_file(tmp_path):
     drivers, each = (16, 100) if LONG else (5, 25)
     paths = os.pathsep.join(p for p in sys.path if p)
@@ -288,6 +299,7 @@ def test_many_processes_write_one_file(tmp_path):
     assert table(Study(SPACE, Random(seed=1), storage=tmp_path / "a.db")) == table(begun(None, drivers * each))
 
 
+@pytest.mark.fault(4, cases=2)
 def test_the_first_result_stands_and_the_second_is_noted(tmp_path):
     mine = begun(tmp_path / "a.db")
     theirs = begun(tmp_path / "a.db")
@@ -316,6 +328,7 @@ def test_claims_of_a_dead_process_are_free_at_once_and_those_of_a_living_one_are
     assert study.trials[held.number].state == "complete"
 
 
+@pytest.mark.fault(3)
 def test_a_trial_that_outlives_no_driver_is_quarantined(tmp_path):
     script = "import os, sys; from sweeps import *; drive(sys.argv[1], 3, 0, 'deadly')"
     script = script.replace("drive(", "import sweeps; sweeps.deadly = lambda p: os._exit(1); drive(", 1)
@@ -331,6 +344,7 @@ def begun_seed5(path):
     return Study(SPACE, Random(seed=5), storage=path)
 
 
+@pytest.mark.fault(8, cases=2)
 def test_a_process_is_known_by_its_birth(monkeypatch):
     me = this_process()
     assert me.alive(seen=0.0, now=1e12), "on this host clocks don't matter"
@@ -348,6 +362,7 @@ def test_a_process_is_known_by_its_birth(monkeypatch):
 
 @pytest.mark.parametrize("jump", [-3600.0, 3600.0])
 @pytest.mark.parametrize("storage", [None, "a.db"])
+@pytest.mark.fault(8)
 def test_a_clock_that_jumps_changes_nothing_but_times(jump, storage, tmp_path, monkeypatch):
     study = begun(storage and tmp_path / storage, 5)
     real = time.time
@@ -382,6 +397,7 @@ def test_what_is_on_disk_is_no_pickle_and_plain(tmp_path):
     assert [json.loads(params) for params, _ in rows] == [trial.params for trial in begun(None, 2).trials]
 
 
+@pytest.mark.fault(2)
 def test_numbers_a_rescue_lost_come_first():
     store = Store()
     store.study("s", "minimize", "{}", "d")
@@ -394,3 +410,131 @@ def test_numbers_a_rescue_lost_come_first():
     assert [t.number for t in store.claim(3, propose, seed)] == [4, 6, 7]
     assert store.record(4, Outcome("complete", 1.0))
     store.close()
+
+
+# --- what a sweep is, and older files ---------------------------------------------------------------------------------
+
+SETTINGS = {"objective": "digits", "sampler": {"name": "sobol", "seed": 3}}
+
+
+def old_file(path):
+    """As version 1 wrote it: settings among the events, under trial -1."""
+    with closing(sqlite3.connect(path)) as db:
+        schema.bring(db, since=0, to=1)
+        space = (json.dumps(SPACE.to_dict()), SPACE.digest)
+        db.execute("INSERT INTO study VALUES (1, 'study', 'minimize', ?, ?, 0.0)", space)
+        params = [json.dumps(SPACE.decode([x, 0.5, 0.5, 0.5])) for x in (0.25, 0.75)]
+        row = "INSERT INTO trial VALUES (1, ?, ?, 'complete', ?, NULL, NULL, 7, 1.0, 2.0, 1, 0, NULL, ?)"
+        db.executemany(row, [(0, params[0], 0.5, 1), (1, params[1], 0.25, 2)])
+        earlier = {**SETTINGS, "sampler": {"name": "random"}}
+        for number, text in (
+            (-1, "sweep " + json.dumps(earlier)),
+            (0, "sweep up"),
+            (-1, "sweep " + json.dumps(SETTINGS)),
+        ):
+            db.execute("INSERT INTO event VALUES (1, ?, 3.0, ?)", (number, text))
+        db.commit()
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+@pytest.mark.fault(7)
+def test_a_file_of_version_1_comes_up_to_date(damaged, tmp_path):
+    path = tmp_path / "a.db"
+    old_file(path)
+    if damaged:
+        assert "2 trials were read" in salvage.rescue(path)
+    for _ in range(2):
+        study = begun(path)
+        assert study.description == SETTINGS
+        assert [(number, text) for _, number, text in study.log()] == [(0, "sweep up")]
+        assert [(t.value, t.seed, t.params["x"]) for t in study.trials] == [(0.5, 7, -0.5), (0.25, 7, 0.5)]
+        study.close()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+        assert db.execute("SELECT count(*) FROM sweep").fetchone() == (2,)
+    assert repr(open_study(path, None).sampler) == "Sobol(seed=3)"
+
+
+def test_the_last_description_stands_and_each_study_has_its_own(tmp_path):
+    a, b = begun(tmp_path / "a.db", name="a"), begun(tmp_path / "a.db", name="b")
+    assert a.description == {}
+    a.describe({"lr": 1})
+    a.describe(SETTINGS)
+    assert (a.description, b.description, a.log()) == (SETTINGS, {}, [])
+    memory = begun(None)
+    memory.describe(SETTINGS)
+    assert memory.description == SETTINGS
+
+
+@pytest.mark.fault(2)
+def test_a_rescue_keeps_descriptions_and_leaves_rows_out_that_make_no_sense(tmp_path):
+    path = tmp_path / "a.db"
+    study = begun(path, 5)
+    study.describe(SETTINGS)
+    study.tell(2, 9.0)
+    study.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA writable_schema=ON")  # a bit that flipped: number 3 has no state
+        db.execute("UPDATE sqlite_master SET sql = replace(sql, 'state TEXT NOT NULL', 'state TEXT')")
+        db.commit()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE trial SET state = NULL WHERE number = 3")
+        db.commit()
+    assert "4 trials were read" in salvage.rescue(path)
+    study = begun(path)
+    assert [t.number for t in study.trials] == [0, 1, 2, 4]
+    assert study.description == SETTINGS
+    assert [number for _, number, _ in study.log()] == [2]
+    assert study.ask().number == 3
+
+
+@pytest.mark.fault(7)
+def test_a_damaged_file_of_a_newer_optlab_is_left_alone(tmp_path):
+    path = tmp_path / "a.db"
+    begun(path, 1).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version=99")
+    before = path.read_bytes()
+    with pytest.raises(StorageError, match="a newer optlab wrote it"):
+        salvage.rescue(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.fault(4)
+def test_nobody_gives_back_what_another_driver_has_taken_over(tmp_path):
+    """A driver that was taken for dead comes back to life and is told to stop."""
+    slow = begun(tmp_path / "a.db")
+    number = slow.ask().number
+    with closing(sqlite3.connect(tmp_path / "a.db")) as db:
+        db.execute("UPDATE driver SET closed = 1")
+        db.commit()
+    heir = begun(tmp_path / "a.db")
+    assert [live.number for live in heir.take(1, None, False)] == [number]
+    slow.drop([number])
+    third = begun(tmp_path / "a.db")
+    assert [live.number for live in third.take(1, None, False)] == [1]
+    assert third.log() == []
+    heir.drop([number])
+    assert [live.number for live in third.take(1, None, False)] == [number]
+
+
+@pytest.mark.fault(4)
+def test_a_refused_result_hides_nothing_that_others_write(tmp_path):
+    a, b = begun(tmp_path / "a.db"), begun(tmp_path / "a.db")
+    first, second = a.ask(), b.ask()
+    a.tell(first, 1.0)
+    a.tell(first, 2.0)  # refused
+    b.tell(second, 3.0)
+    assert [t.value for t in a.trials] == [t.value for t in b.trials] == [1.0, 3.0]
+
+
+def test_a_study_is_read_while_another_thread_writes():
+    study = begun(None)
+    writer = threading.Thread(target=study.run, args=(bowl, 400))
+    writer.start()
+    while writer.is_alive():
+        seen = study.observations()
+        assert [o.number for o in seen] == list(range(len(seen)))
+    writer.join()
+    assert [(o.number, o.state) for o in study.observations()] == [(n, "complete") for n in range(400)]

@@ -176,6 +176,7 @@ def valley(params):
 
 
 @pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.fault(10, cases=6 if JIT else 2)
 def test_a_sampler_that_learns_is_the_same_at_equal_batch_size(batch, tmp_path):
     def gp(**options):
         return Study(SMALL, search.GP(seed=1, initial=5), **options)

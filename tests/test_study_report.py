@@ -72,6 +72,7 @@ def test_failures_with_the_same_reason_are_one(study):
 
 
 @pytest.mark.parametrize("nth", range(3))
+@pytest.mark.fault(26)
 def test_hostile_names_values_and_errors_are_text(nth, tmp_path):
     evils = ENCODABLE[nth::3]
     values = {evil: Choice([evil, ENCODABLE[i], "plain"]) for i, evil in enumerate(evils, -3)}
@@ -136,6 +137,7 @@ def test_ranges_read_like_ranges():
 
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.fault(26)
 def test_in_a_browser(path, context, width, scheme):
     page, requests, problems = context.new_page(), [], []
     page.on("request", lambda request: requests.append(request.url))

@@ -4,6 +4,7 @@ import math
 import re
 
 import pytest
+from conftest import FUZZ
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -205,6 +206,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("contents", "says"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+@pytest.mark.fault(18)
 def test_malformed_files(contents, says, tmp_path):
     path = tmp_path / "sweep.toml"
     path.write_bytes(contents if isinstance(contents, bytes) else contents.encode())
@@ -216,6 +218,7 @@ def test_malformed_files(contents, says, tmp_path):
     assert len(message) < 20_000
 
 
+@pytest.mark.fault(18, cases=3)
 def test_files_that_are_not_there(tmp_path):
     for path, says in [
         (tmp_path / "none.toml", "can't be read (No such file or directory)"),
@@ -255,14 +258,16 @@ def sweep_or_error(source):
     return None
 
 
-@settings(max_examples=200)
+@settings.get_profile("fuzz")
 @given(st.lists(WORDS, max_size=30).map("".join))
+@pytest.mark.fault(27, cases=FUZZ)
 def test_fuzzed_tokens(text):
     sweep_or_error("\n" + text)
 
 
-@settings(max_examples=300)
+@settings.get_profile("fuzz")
 @given(st.lists(st.tuples(PLACES, st.integers(0, 5), WORDS), min_size=1, max_size=4))
+@pytest.mark.fault(27, cases=FUZZ)
 def test_fuzzed_changes_of_a_sound_file(changes):
     text = FACE.replace('"gp"', '"random"')
     for place, removed, word in changes:
@@ -271,8 +276,9 @@ def test_fuzzed_changes_of_a_sound_file(changes):
     assert sweep is None or SweepSpec.from_dict(sweep.to_dict()) == sweep
 
 
-@settings(max_examples=100)
+@settings.get_profile("fuzz")
 @given(st.binary(max_size=200))
+@pytest.mark.fault(27, cases=FUZZ)
 def test_fuzzed_bytes(contents):
     assert sweep_or_error(contents) is None
 
@@ -286,8 +292,9 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings.get_profile("fuzz")
 @given(values, values, values)
+@pytest.mark.fault(27, cases=FUZZ)
 def test_fuzzed_dictionaries(entry, sampler, anything):
     base = {"objective": "training", "sampler": "random", "space": {"lr": {"low": 0, "high": 1}}}
     good = load_sweep(base)

@@ -28,6 +28,7 @@ def train(seed: int) -> np.ndarray:
     return w.data
 
 
+@pytest.mark.fault(24)
 def test_three_threads_give_what_one_gives():
     want = [train(seed) for seed in range(12)]
     with ThreadPoolExecutor(3) as pool:
@@ -36,6 +37,7 @@ def test_three_threads_give_what_one_gives():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.fault(24)
 def test_three_threads_may_compile_one_rule_at_once():
     runs = []
     settings = ol.Adamax(lr=0.05)
@@ -71,6 +73,7 @@ def test_a_step_releases_the_gil():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.fault(24)
 def test_a_forked_child_steps_on():
     code = (
         "import os, sys; sys.path.insert(0, sys.argv[1]); from test_threads import train\n"
@@ -82,6 +85,7 @@ def test_a_forked_child_steps_on():
 
 
 @pytest.mark.parametrize("count", ["1", "64"])
+@pytest.mark.fault(24)
 def test_thread_settings_change_nothing(count):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); from test_threads import train\n"

@@ -7,7 +7,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from optlab.bench import descents, gemm, kernels, search, startup, sweep, threads, training
+from optlab.bench import descents, gemm, kernels, startup, sweep, threads, training
 from optlab.descent.table import Table
 from optlab.health import machine
 from optlab.health import threads as pools
@@ -20,7 +20,6 @@ TABLES: dict[str, ModuleType] = {
     "sweep": sweep,
     "threads": threads,
     "startup": startup,
-    "search": search,
 }
 
 

@@ -1,208 +1,205 @@
-"""Searching hyperparameters: our Gaussian process against Sobol, random and Optuna's samplers, in quality and in cost.
+"""`optlab bench search`: finding hyperparameters against other libraries, in quality and in cost.
 
-Quality: sixteen problems (`problems.suite`), fifty trials, of which the first ten are the same Sobol points for all.
-A regret is divided by that of a random point and not counted below 1e-6; the curve is the true value at the lowest
-observation so far, noise or not. Contestants are ranked in each cell (problem and seed) by the final regret and by the
-mean of its logarithm over trials 11 to 50. Peers keep their defaults.
-
-Cost: CPU time of an ask and a tell with n results in six parameters, on one thread.
+Quality: fifty trials on each problem and seed (`search_cells`), ranked (`search_ranks`). Cost: CPU time of a suggestion
+by the number of results (`search_cost`). Who takes part: `search_peers`.
 """
 
-import importlib
-import time
-import warnings
-from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import numpy as np
+from optlab.bench import families
+from optlab.bench import search_cost as cost
+from optlab.bench.problems import Problem, held_out, suite
+from optlab.bench.search_cells import Cell, compare
+from optlab.bench.search_peers import Contestant, contestants, missing
+from optlab.bench.search_ranks import medians, pairs, ranks
+from optlab.descent.table import Table
+from optlab.errors import OptlabError, unknown
+from optlab.health import machine, threads
 
-from optlab.bench.problems import Problem, real, suite
-from optlab.search.sampler import Observation, Sampler
-from optlab.search.samplers.gp import GP
-from optlab.search.samplers.random import Random
-from optlab.search.samplers.sobol import Sobol, SobolSequence
-from optlab.search.space import Choice, Int
-
-Array = np.ndarray
-BUDGET, INITIAL, FLOOR = 50, 10, 1e-6
-SIZES = (50, 200, 500, 1000)
-COLUMNS = "ranks: 1 is best; log10 of regret over that of a random point; behind gp: decades of final regret"
-GOALS = {50: 5.0, 200: 10.0, 1000: 50.0}  # milliseconds a suggestion, at most
-AHEAD = 1.0  # decades of final regret to Optuna's GP, at least
-Ask = Callable[[list[Observation]], dict[str, Any]]
-Contestant = Callable[[Problem, int], Ask]
-
-
-def ours(make: Callable[[int], Sampler]) -> Contestant:
-    """One of optlab's samplers, after the shared start."""
-
-    def contestant(problem: Problem, seed: int) -> Ask:
-        sampler = make(seed)
-        sampler.bind(problem.space)
-        return lambda seen: sampler.propose([len(seen)], seen)[0]
-
-    return contestant
+SETS: dict[str, Callable[[], list[Problem]]] = {
+    "suite": suite,
+    "held-out": held_out,
+    "noisy": lambda: [p for p in suite() + held_out() if p.noise],
+    "mixed": families.mixed,
+    "stepped": families.stepped,
+    "large": families.large,
+}
+Rows = list[dict[str, Any]]
+LEGEND = "ranks: 1 is best; log10 of the regret over that of a random point, after all trials and as the mean after ten"
+MILLISECONDS = {50: 5.0, 200: 10.0, 1000: 50.0, 2000: 150.0}  # a suggestion, at most
+TIMES = 20.0  # as fast as Optuna's GP, at least
+EXPONENT = 2.0  # of a suggestion's time in the number of results, at most
+AHEAD = {"optuna gp": 1.0, "botorch": 1.3}  # decades of final regret, at least
 
 
-def optuna(make: Callable[[Any, int], Any]) -> Contestant:
-    """One of Optuna's samplers; it is told the shared start."""
+def problems(chosen: str) -> list[Problem]:
+    """Those of a set, or one by its name.
 
-    def contestant(problem: Problem, seed: int) -> Ask:
-        library = importlib.import_module("optuna")  # untyped
-
-        library.logging.set_verbosity(library.logging.ERROR)
-        study = library.create_study(sampler=make(library.samplers, seed))
-        told = 0
-
-        def ask(seen: list[Observation]) -> dict[str, Any]:
-            nonlocal told
-            for o in seen[told:]:
-                if told < INITIAL:
-                    study.enqueue_trial(o.params)
-                    trial = study.ask()
-                    _suggest(trial, problem)
-                study.tell(told, o.loss)
-                told += 1
-            return _suggest(study.ask(), problem)
-
-        return ask
-
-    return contestant
+    Raises:
+        ConfigError: neither.
+    """
+    if chosen in SETS:
+        return SETS[chosen]()
+    known = {p.name: p for p in suite() + held_out()}
+    if chosen not in known:
+        raise unknown("set of problems", chosen, [*SETS, *known])
+    return [known[chosen]]
 
 
-def _suggest(trial: Any, problem: Problem) -> dict[str, Any]:
-    params: dict[str, Any] = {}
-    for name, p in problem.space.items():
-        if p.when and any(params.get(k) != v for k, v in p.when.items()):
-            continue
-        if isinstance(p, Choice):
-            params[name] = trial.suggest_categorical(name, list(p.values))
-        else:
-            suggest = trial.suggest_int if isinstance(p, Int) else trial.suggest_float
-            params[name] = suggest(name, p.low, p.high, log=p.log)
-    return params
+def racers(names: str | None, peers: bool) -> dict[str, Contestant]:
+    """Those named, between commas; else all that are installed.
+
+    Raises:
+        ConfigError: one is no contestant here.
+    """
+    every = contestants(peers)
+    for name in names.split(",") if names else ():
+        if name not in every:
+            raise unknown("contestant (peers take part with --peers, when they are installed)", name, every)
+    return {name: every[name] for name in names.split(",")} if names else every
 
 
-def contestants(peers: bool) -> dict[str, Contestant]:
-    """Every sampler that is installed."""
-    found = {"gp": ours(GP), "sobol": ours(Sobol), "random": ours(Random)}
-    if peers and find_spec("optuna"):
-        found["optuna tpe"] = optuna(lambda kinds, seed: kinds.TPESampler(seed=seed, n_startup_trials=INITIAL))
-        if find_spec("torch"):
-            found["optuna gp"] = optuna(lambda kinds, seed: kinds.GPSampler(seed=seed, n_startup_trials=INITIAL))
-    return found
+def costs(racing: dict[str, Contestant]) -> Rows:
+    """A row per number of results; Ctrl-C ends them early."""
+    rows: Rows = []
+    try:
+        for n in cost.SIZES:
+            entrants = cost.entrants(racing, n, rows[-1] if rows else {})
+            rows.append(cost.row(n, cost.measure(entrants, n)))
+            _dot()
+    except KeyboardInterrupt:
+        print(" stopped", end="", file=sys.stderr)
+    return rows
 
 
-def race(contestant: Contestant, problem: Problem, seed: int, budget: int = BUDGET) -> tuple[Array, float]:
-    """The normalised regret after each trial ``(budget,)``, and CPU seconds per suggestion of the model."""
-    start = SobolSequence(len(problem.space), seed)
-    rng = np.random.default_rng(777 + seed)
-    ask = contestant(problem, seed)
-    seen: list[Observation] = []
-    true: list[float] = []
-    losses: list[float] = []
-    spent = 0.0
-    for n in range(budget):
-        clock = time.process_time()
-        params = problem.space.decode(start[n]) if n < INITIAL else ask(seen)
-        spent += (time.process_time() - clock) * (n > INITIAL)  # the first one may compile
-        true.append(problem.loss(params))
-        loss = true[-1] + (problem.noise * rng.standard_normal() if problem.noise else 0.0)
-        losses.append(loss)
-        seen.append(Observation(n, params, loss, "complete"))
-    best = [int(np.argmin(losses[: n + 1])) for n in range(budget)]
-    regret = np.maximum(np.array(true)[best] - problem.least, 0.0) / problem.scale
-    return regret, spent / (budget - INITIAL - 1)
-
-
-def compare(problems: list[Problem], racing: dict[str, Contestant], seeds: range) -> Iterator[dict[str, Any]]:
-    """A cell after the other: problem, seed, contestant, log10 of the final regret, its mean, seconds."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the peers
-        for seed in seeds:
-            for problem in problems:
-                for name, contestant in racing.items():
-                    regret, seconds = race(contestant, problem, seed)
-                    curve = np.log10(np.maximum(regret, FLOOR))
-                    yield {
-                        "problem": problem.name,
-                        "seed": seed,
-                        "sampler": name,
-                        "final": float(curve[-1]),
-                        "mean": float(curve[INITIAL:].mean()),
-                        "within 1e-2": bool(regret[-1] <= 1e-2),
-                        "seconds": seconds,
-                    }
-
-
-def summary(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A row per sampler over the cells that all of them have: mean ranks (1 is best), regrets, cost."""
-    from scipy.stats import rankdata
-
-    names = list(dict.fromkeys(cell["sampler"] for cell in cells))
-    by = {(c["problem"], c["seed"], c["sampler"]): c for c in cells}
-    keys = [k for k in dict.fromkeys((c["problem"], c["seed"]) for c in cells) if all((*k, n) in by for n in names)]
-    wanted = ("final", "mean", "seconds", "within 1e-2")
-    get = {what: np.array([[by[*k, n][what] for n in names] for k in keys], float) for what in wanted}
-    final, mean = rankdata(get["final"], axis=1).mean(0), rankdata(get["mean"], axis=1).mean(0)
-    return [
-        {
-            "sampler": name,
-            "cells": len(keys),
-            "rank final": final[i],
-            "rank mean": mean[i],
-            "log10 final": get["final"][:, i].mean(),
-            "log10 mean": get["mean"][:, i].mean(),
-            "within 1e-2": get["within 1e-2"][:, i].mean(),
-            "behind gp": (get["final"][:, i] - get["final"][:, 0]).mean(),
-            "ms/suggestion": 1e3 * get["seconds"][:, i].mean(),
-        }
-        for i, name in enumerate(names)
-    ]
-
-
-def cost(contestant: Contestant, n: int, d: int = 6, steps: int = 10) -> float:
-    """Median CPU seconds of a suggestion with ``n`` results of a smooth function, the first one left out."""
-    weights = np.random.default_rng(3).uniform(0.3, 1.0, d)
-
-    def bowl(x: Array) -> float:
-        return float(weights @ (x - 0.4) ** 2 + 0.3 * np.sin(6 * x[0]) * np.cos(4 * x[-1]))
-
-    problem = real("bowl", bowl, 0, 1, d, 0.0)
-    even = SobolSequence(d, 0)
-    tried = [problem.space.decode(even[i]) for i in range(n)]
-    seen = [Observation(i, params, problem.loss(params), "complete") for i, params in enumerate(tried)]
-    ask = contestant(problem, 0)
-    times = []
-    for _ in range(steps + 1):
-        clock = time.process_time()
-        params = ask(seen)
-        times.append(time.process_time() - clock)
-        seen.append(Observation(len(seen), params, problem.loss(params), "complete"))
-    return float(np.median(times[1:]))
-
-
-def table(peers: bool, rounds: int) -> Iterator[dict[str, Any]]:
-    """Cost by number of results, then a summary of ``rounds`` seeds."""
-    racing = contestants(peers)
-    for n in SIZES:
-        yield {"results": n, "ms/suggestion": 1e3 * cost(racing["gp"], n)}
-    yield from summary(list(compare(suite(), racing, range(rounds))))
-
-
-def verdicts(rows: list[dict[str, Any]]) -> list[str]:
-    """The goals, each with what was measured."""
+def goals_of_cost(rows: Rows) -> list[str]:
+    """Each with what was measured."""
     lines = []
     for row in rows:
-        if row.get("results") in GOALS:
-            goal, took, n = GOALS[row["results"]], row["ms/suggestion"], row["results"]
+        n, took = row["results"], row[cost.OURS]
+        if n in MILLISECONDS:
+            goal = MILLISECONDS[n]
             lines.append(f"{_mark(took <= goal)} {n} results: {took:.1f} ms a suggestion, goal at most {goal} ms")
-        if row.get("sampler") == "optuna gp":
-            lead = row["behind gp"]
-            lines.append(f"{_mark(lead >= AHEAD)} {lead:.2f} decades ahead of Optuna's GP, goal {AHEAD}")
+        if f"{cost.THEIRS} x" in row:
+            times = row[f"{cost.THEIRS} x"]
+            lines.append(f"{_mark(times >= TIMES)} {n} results: {times:.1f} times as fast as Optuna's GP, goal {TIMES}")
+    b = cost.exponent(rows, cost.OURS)
+    if b is not None:
+        lines.append(f"{_mark(b <= EXPONENT)} time grows as results^{b:.2f} from 200 on, goal at most {EXPONENT}")
+    return lines
+
+
+def goals_of_regret(ranked: Rows, paired: Rows) -> list[str]:
+    """Each with what was measured."""
+    lines = []
+    for row in paired:
+        if row["to gp"] in AHEAD:
+            name, lead, error = row["to gp"], row["behind, final"], row["± final"] or float("nan")
+            goal = AHEAD[name]
+            lines.append(f"{_mark(lead >= goal)} {lead:.2f} ± {error:.2f} decades ahead of {name}, goal {goal}")
+    others = [row for row in ranked if row["sampler"] != cost.OURS]
+    own = next((row for row in ranked if row["sampler"] == cost.OURS), None)
+    for what in ("rank final", "rank mean"):
+        if own is not None and others:
+            best = min(others, key=lambda row: row[what])
+            text = f"{what} {own[what]:.2f}, the best other {best['sampler']} {best[what]:.2f}, goal ahead of it"
+            lines.append(f"{_mark(own[what] < best[what])} {text}")
     return lines
 
 
 def _mark(met: bool) -> str:
     return "met   " if met else "MISSED"
+
+
+def _dot() -> None:
+    print(".", end="", file=sys.stderr, flush=True)
+
+
+def report(
+    peers: bool,
+    seeds: list[int],
+    methods: str | None,
+    chosen: str,
+    cells: Path | None,
+    done: bool,
+    only: str | None,
+    plot: Path | None,
+) -> dict[str, Any]:
+    """Everything that the options ask for. Ctrl-C ends the races early: what is finished is reported."""
+    racing, racecourse = racers(methods, peers), problems(chosen)  # what is wrong with them is told first
+    found: dict[str, Any] = {"machine": machine(), "threads": threads(), "clock": "CPU time", "goals": []}
+    found["missing"] = missing() if peers else []
+    if only != "regret":
+        found["cost"] = costs(racing)
+        found["exponents"] = {name: cost.exponent(found["cost"], name) for name in racing}
+        found["goals"] += goals_of_cost(found["cost"])
+        if plot is not None:
+            cost.plot(found["cost"], plot)
+    if only != "cost":
+        finished: list[Cell] = []
+        try:
+            for cell in compare(racecourse, racing, seeds, cells, done):
+                finished.append(cell)
+                _dot()
+        except KeyboardInterrupt:
+            print(" stopped", end="", file=sys.stderr)
+        found |= {"ranks": ranks(finished), "pairs": pairs(finished), "medians": medians(finished)}
+        found["goals"] += goals_of_regret(found["ranks"], found["pairs"])
+    return found
+
+
+def seeds_of(text: str) -> list[int]:
+    """``0-2,5`` is 0, 1, 2, 5.
+
+    >>> seeds_of("0-2,5")
+    [0, 1, 2, 5]
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        low, _, high = part.partition("-")
+        found += range(int(low), int(high or low) + 1)
+    return found
+
+
+def main() -> None:
+    """Print machine, tables and goals; or all of it as JSON."""
+    parser = argparse.ArgumentParser(prog="optlab bench search", description=main.__doc__)
+    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--seeds", type=seeds_of, default=list(range(10)))
+    parser.add_argument("--methods")
+    parser.add_argument("--problems", default="suite")
+    parser.add_argument("--cells", type=Path)
+    parser.add_argument("--done", action="store_true")
+    parser.add_argument("--only", choices=("cost", "regret"))
+    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--json", action="store_true")
+    o = parser.parse_args()
+    try:
+        found = report(o.peers, o.seeds, o.methods, o.problems, o.cells, o.done, o.only, o.plot)
+    except OptlabError as error:
+        sys.exit(f"Error: {error}")
+    print(file=sys.stderr)
+    if o.json:
+        print(json.dumps(found))
+        return
+    print(f"{found['machine']}\nthreads: {found['threads']}; {found['clock']}\n{LEGEND}")
+    if found["missing"]:
+        print(f"not installed, so not compared: {', '.join(found['missing'])}")
+    for rows in (found.get(what) for what in ("cost", "ranks", "pairs", "medians")):
+        if rows:
+            print(f"\n{_aligned(rows)}")
+    print("\n" + "\n".join(found["goals"]))
+
+
+def _aligned(rows: Rows) -> Table:
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    return Table([{key: row.get(key) for key in keys} for row in rows])
+
+
+if __name__ == "__main__":
+    main()

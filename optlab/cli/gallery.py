@@ -1,17 +1,19 @@
-"""`optlab gallery`: every slide figure, its claims measured, and a page that shows them."""
+"""`optlab gallery`: every slide figure, its claims measured, and pages that show them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from optlab.cli.common import json_option, print_json, quiet_option
+from optlab.cli.common import json_option, print_json, quiet_option, seed_option
 
 if TYPE_CHECKING:
-    from optlab.gallery import Made
+    from optlab.gallery._made import Made
 
-FAILED_CLAIM = 4
+DATA = ("digits", "mnist", "fashion-mnist", "cifar-10", "glyphs", "shapes")
+BUG = 1
 
 
 @click.command()
@@ -23,56 +25,136 @@ FAILED_CLAIM = 4
     show_default=True,
     help="Folder.",
 )
-@click.option("--fast", is_flag=True, help="Short animations; the claims are the same.")
+@click.option("--fast", is_flag=True, help="A first look: smaller sizes, claims measured and not judged.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Figures made at once.")
+@click.option("--data", type=click.Choice(DATA), help="Data set of the figures that train on pictures.")
+@seed_option
 @click.option("--list", "only_list", is_flag=True, help="List the figures and stop.")
 @json_option
 @quiet_option
-def gallery(ids: tuple[str, ...], out: Path, fast: bool, jobs: int, only_list: bool, as_json: bool, quiet: bool) -> int:
+@click.pass_context
+def gallery(
+    context: click.Context,
+    ids: tuple[str, ...],
+    out: Path,
+    fast: bool,
+    jobs: int,
+    data: str | None,
+    seed: int,
+    only_list: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
     """Make the figures with these IDs, or all of them, and judge their claims.
 
-    Each picture is written to the folder with an index.html that shows it beside its claims. The exit code is 4 when
-    a claim fails.
+    The folder gets an index.html, a page, pictures and the data of each figure, and verdicts.json. A claim that does
+    not hold is explained and gives exit code 4; a figure that can't be made is reported and gives exit code 1.
     """
     from optlab import gallery as figures
+    from optlab.gallery._all import make_all
 
     if only_list:
-        for id in figures.ids():
-            module = figures.figure(id)
-            click.echo(f"{id:14} {module.TITLE} [{module.SOURCE}]")
+        _list(as_json)
         return 0
-    for id in ids:
-        figures.figure(id)  # an unknown id stops here, before anything is made
-    made: list[Made] = []
-    for result in _all(ids or tuple(figures.ids()), out, fast, jobs):
-        made.append(result)
-        if not quiet:
-            passed = sum(v.passed for v in result.verdicts)
-            click.echo(f"{result.id:14} {passed}/{len(result.verdicts)} claims hold  {result.seconds:5.1f} s", err=True)
-    from optlab.gallery._page import write_page
+    chosen = _chosen(ids)
+    if data is not None:
+        from optlab.gallery._setup import Setup, parts
 
-    page = write_page(made, out)
-    failed = [v for m in made for v in m.verdicts if not v.passed]
+        parts(Setup(data=data))  # what can't be had stops here, before anything is made
+    made: dict[str, Made] = {}
+    try:
+        with _progress(len(chosen), quiet) as tell:
+            for one in make_all(chosen, out, jobs, fast=fast, data=data, seed=seed):
+                made[one.id] = one
+                tell(one)
+                if one.trace and context.find_root().params["debug"]:
+                    click.echo(one.trace, err=True)
+    finally:  # after Ctrl-C too: what there is
+        page = _write([made[id] for id in chosen if id in made], out)
     if as_json:
-        print_json([{"source": m.source, **v.to_dict()} for m in made for v in m.verdicts])
+        print_json([row for id in chosen for row in made[id].rows()])
     elif not quiet:
-        for verdict in failed:
-            click.echo(f"FAILED {verdict.id}: {verdict.claim}\n  {verdict.value} against {verdict.threshold}", err=True)
-            if verdict.explanation:
-                click.echo(f"  {verdict.explanation}", err=True)
-        click.echo(f"{page}")
-    return FAILED_CLAIM if failed else 0
+        click.echo(page)
+    if any(one.error for one in made.values()):
+        return BUG
+    return figures.FAILED_CLAIM if any(one.false for one in made.values()) else 0
 
 
-def _all(ids: tuple[str, ...], out: Path, fast: bool, jobs: int) -> "Iterator[Made]":
-    from optlab.gallery import make
+def _chosen(ids: tuple[str, ...]) -> list[str]:
+    """The figures asked for, each once, in the documents' order; an unknown id stops here."""
+    from optlab.errors import unknown
+    from optlab.gallery import ids as known
 
-    if jobs == 1 or len(ids) == 1:
-        yield from (make(id, out, fast) for id in ids)
+    every = known()
+    for id in ids:
+        if id not in every:
+            raise unknown("figure", id, every)
+    return [id for id in every if id in ids or not ids]
+
+
+def _list(as_json: bool) -> None:
+    from optlab.gallery import ids
+    from optlab.gallery._topics import topic_of
+
+    rows = [{"id": id, **_heading(id), "topic": topic_of(id)} for id in ids()]
+    if as_json:
+        print_json(rows)
+    else:
+        for row in rows:
+            click.echo(f"{row['id']:18} {row['title']} [{row['source']}]")
+
+
+def _heading(id: str) -> dict[str, str]:
+    from optlab.gallery import figure
+
+    try:
+        return {"title": figure(id).TITLE, "source": figure(id).SOURCE}
+    except Exception as error:  # one that is being written must not hide the others
+        return {"title": f"can't be read: {type(error).__name__}: {error}", "source": ""}
+
+
+def _write(made: "list[Made]", out: Path) -> Path:
+    """The pages, with the figures that were made into this folder before; the path of the index."""
+    from optlab.gallery import ids
+    from optlab.gallery._made import remember, remembered
+    from optlab.gallery._page import write_pages
+
+    known = {one.id: one for one in (*remembered(out), *made)}
+    every = [known[id] for id in ids() if id in known]
+    page = write_pages(every, out)
+    remember(every, out)
+    return page
+
+
+@contextmanager
+def _progress(total: int, quiet: bool) -> "Iterator[Callable[[Made], None]]":
+    """A line per figure, and on a terminal a bar below them, on stderr."""
+    if quiet:
+        yield lambda made: None
         return
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.text import Text
 
-    # spawn: a fork after threads were started may hang
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(make, ids, [out] * len(ids), [fast] * len(ids))
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    columns = (TextColumn("figure"), MofNCompleteColumn(), BarColumn(20), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("", total=total)
+
+        def tell(made: "Made") -> None:
+            for line in _lines(made):
+                console.print(Text(line))
+            bar.advance(task)
+
+        yield tell
+
+
+def _lines(made: "Made") -> Iterator[str]:
+    yield f"{made.id:18} {made.summary():32} {made.seconds:6.1f} s"
+    if made.error:
+        yield f"  {made.error}"
+    for verdict in made.false:
+        yield f"  FALSE {verdict.id}: {verdict.claim}"
+        yield f"    measured {verdict.value}, held against {verdict.threshold}"
+        if verdict.explanation:
+            yield f"    {verdict.explanation}"

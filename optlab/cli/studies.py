@@ -13,7 +13,6 @@ from optlab.cli.common import print_table
 if TYPE_CHECKING:
     from optlab.search.study import Study
 
-SWEEP = -1  # events under this number are the sweep's, not a trial's
 SHOWN = 8
 
 
@@ -67,14 +66,12 @@ def open_study(path: Path, name: str | None) -> "Study":
 
 def record(study: "Study", told: dict[str, Any]) -> None:
     """Write down what a sweep is: `about` reads it."""
-    study.note(SWEEP, f"sweep {json.dumps(told)}")
+    study.describe(told)
 
 
 def about(study: "Study") -> dict[str, Any]:
     """Objective, settings and sampler of the last sweep; {} for a study that was made otherwise."""
-    texts = [text for _, number, text in study.log() if number == SWEEP and text.startswith("sweep ")]
-    found: dict[str, Any] = json.loads(texts[-1].removeprefix("sweep ")) if texts else {}
-    return found
+    return study.description
 
 
 def document(study: "Study") -> dict[str, Any]:

@@ -30,7 +30,22 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "Overfitting": ("overfit", "l1-l2", "lower-rate", "cross-validation"),
 }
 # The longest first: with several jobs none of them is begun last.
-LONG = ("lr-first", "adam-training", "lr-init", "adam-maps", "wilson-vision", "wilson-synthetic", "lr-batch")
+LONG = (
+    "lr-first",
+    "compare",
+    "curse",
+    "bayes-prior",
+    "adam-training",
+    "adam-maps",
+    "bayes-noise",
+    "weight-decay",
+    "bayes",
+    "lower-rate",
+    "lr-init",
+    "overfit",
+    "wilson-vision",
+    "wilson-synthetic",
+)
 
 
 def in_order(ids: set[str]) -> list[str]:

@@ -18,9 +18,9 @@ import numpy as np
 from optlab.errors import StorageError
 from optlab.search import salvage
 from optlab.search.owner import RENEWAL, Owner, this_process
-from optlab.search.schema import APPLICATION, TABLES, VERSION
+from optlab.search.schema import APPLICATION, VERSION, bring
 
-PATIENCE = 30.0  # seconds to wait for another driver's write
+PATIENCE = 120.0  # seconds to wait for another driver's write: it may first compile, or fit a long history
 ADVICE = {
     "full": "; free some space and run again, nothing recorded is lost",
     "I/O error": "; is the disk full, or the file on a network drive? Run again, nothing recorded is lost",
@@ -144,7 +144,7 @@ class Database:
         """See that the file is ours and of this version, or new."""
         # The tables are counted first: another driver may make them between the two questions.
         tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        application, version = self._pragma("application_id"), self._pragma("user_version")
+        application = self._pragma("application_id")
         if application != APPLICATION:
             if application or tables:
                 raise StorageError(f"{self.path} is an SQLite file of another program; give another name")
@@ -152,10 +152,14 @@ class Database:
             if self._pragma("application_id") != APPLICATION:  # nobody else was faster
                 if self.path is not None and self.path.stat().st_size and not self._pragma("page_count"):
                     raise sqlite3.DatabaseError("less than a page is left of it")  # SQLite takes that for empty
-                for statement in (*TABLES, f"PRAGMA application_id={APPLICATION}", f"PRAGMA user_version={VERSION}"):
-                    self._db.execute(statement)
+                bring(self._db, since=0)
             self._db.execute("COMMIT")
-        elif version > VERSION:
+        elif self._pragma("user_version") < VERSION:
+            self._db.execute("BEGIN IMMEDIATE")
+            bring(self._db, since=self._pragma("user_version"))  # another driver may have been faster
+            self._db.execute("COMMIT")
+        version = self._pragma("user_version")
+        if version > VERSION:
             raise StorageError(f"{self.path} was written by a newer optlab (format {version}, here {VERSION}); upgrade")
         give_up = time.monotonic() + PATIENCE
         while True:  # SQLite doesn't wait by itself when the journal's mode changes

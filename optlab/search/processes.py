@@ -17,6 +17,7 @@ from optlab.search.trial import Live, Outcome, TrialError, describe, evaluate, w
 
 READY = 120.0  # seconds a new process may take to import the objective
 GUARD = "a script that starts workers needs `if __name__ == '__main__':` around what runs the study"
+LAST = 5.0  # seconds between the end of its pipe and the end of a process
 STARTS = 3  # times a process is started that is killed before it is ready
 Job = tuple[Live, "Future[Outcome]"]
 
@@ -138,7 +139,9 @@ class _Worker:
         except OSError:  # it died between two messages
             pass
         late = deadline is not None and time.monotonic() >= deadline and self.process.is_alive()
-        if late:
+        if not late:
+            self.process.join(LAST)  # an objective may have closed the pipe and live on
+        if self.process.is_alive():
             self.process.kill()
         self.process.join()
         told = tuple(live.reports)

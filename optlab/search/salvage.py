@@ -4,11 +4,11 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from optlab.errors import StorageError
-from optlab.search.schema import APPLICATION, TABLES, VERSION
+from optlab.search.schema import APPLICATION, LOGS, VERSION, bring
 
 MISSES = 1000  # numbers in a row that can't be read, after which the rest is taken for lost
 
@@ -52,8 +52,10 @@ def rescue(path: Path) -> str:
 
 
 def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
-    for statement in TABLES:
-        new.execute(statement)
+    version = int(old.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise sqlite3.DatabaseError("a newer optlab wrote it")
+    bring(new, since=0, to=version)
     studies = old.execute("SELECT * FROM study").fetchall()
     if not studies:
         raise sqlite3.DatabaseError("its studies are lost")
@@ -65,15 +67,17 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
             try:
                 query = "SELECT * FROM trial NOT INDEXED WHERE study = ? AND number = ?"
                 row = old.execute(query, (study, number)).fetchone()
-            except sqlite3.Error:
+                if row is not None:
+                    new.execute(f"INSERT INTO trial VALUES ({', '.join('?' * len(row))})", (*row[:-1], rescued + 1))
+            except sqlite3.Error:  # it can't be read, or makes no sense
                 row = None
-            if row is not None:
-                rescued += 1
-                new.execute(f"INSERT INTO trial VALUES ({', '.join('?' * len(row))})", (*row[:-1], rescued))
+            rescued += row is not None
             misses = 0 if row else misses + 1
             number += 1
-    new.execute(f"PRAGMA application_id={APPLICATION}")
-    new.execute(f"PRAGMA user_version={VERSION}")
+    for table in LOGS:
+        with suppress(sqlite3.Error):
+            for row in old.execute(f"SELECT * FROM {table}"):
+                new.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
     new.commit()
     return rescued
 

@@ -5,19 +5,24 @@ returns (WAL, synchronous=FULL); claims needn't be: one that is lost is made aga
 """
 
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from optlab.errors import ConfigError
 from optlab.search.database import Database
-from optlab.search.trial import Outcome, Trial
+from optlab.search.trial import Outcome, Reports, Trial
 
 DEATHS = 5  # a trial that was begun so often inside a driver that died is not run again
 COLUMNS = "number, params, value, state, error, reports, seed, started, finished, starts, owner, changed"
+INSERT = (
+    "INSERT INTO trial (study, number, params, state, seed, started, starts, risks, owner, changed)"
+    " VALUES (?, ?, ?, 'running', ?, ?, 1, ?, ?, ?)"
+)
+ENCODER = json.JSONEncoder(default=lambda value: value.item(), allow_nan=False)
 
 
 class Store:
@@ -33,9 +38,14 @@ class Store:
         self.changed: list[int] = []
         self._owners: dict[int, str | None] = {}
         self._study, self._last, self._highest = 0, 0, -1
-        self._written: list[Any] = []
+        self._written: list[tuple[Trial, str | None]] = []
         self._db = Database(path)
-        self.close, self.renew = self._db.close, self._db.renew
+        self.close, self.renew, self.lock = self._db.close, self._db.renew, self._db.lock
+
+    @property
+    def running(self) -> bool:
+        """Whether some trial, of whatever driver, has begun and not ended."""
+        return bool(self._owners)
 
     # --- the study ----------------------------------------------------------------------------------------------------
 
@@ -72,6 +82,18 @@ class Store:
         with self._db.reading():
             return self._db.execute(query, (self._study,)).fetchall()
 
+    def describe(self, settings: str) -> None:
+        """Keep what a sweep is, besides those before."""
+        with self._write(durable=True):
+            self._db.execute("INSERT INTO sweep VALUES (?, ?, ?)", (self._study, time.time(), settings))
+
+    def description(self) -> str | None:
+        """What the last sweep was told to be."""
+        query = "SELECT settings FROM sweep WHERE study = ? ORDER BY rowid DESC LIMIT 1"
+        with self._db.reading():
+            row = self._db.execute(query, (self._study,)).fetchone()
+        return None if row is None else str(row[0])
+
     # --- trials -------------------------------------------------------------------------------------------------------
 
     def adopt(self, count: int, exposed: bool) -> list[Trial]:
@@ -81,6 +103,9 @@ class Store:
         """
         if all(owner == self._db.me for owner in self._owners.values()):
             return []
+        with self._db.reading():
+            if not self._orphans():  # the usual answer needs no write
+                return []
         with self._write(durable=False):
             taken: list[int] = []
             for number in self._orphans():
@@ -89,10 +114,9 @@ class Store:
                 starts, risks = self._begun(number)
                 if risks >= DEATHS:
                     reason = f"its driver died {DEATHS} times while it ran"
-                    self._set(number, state="quarantined", error=reason, finished=time.time(), owner=None)
+                    self._set(number, None, state="quarantined", error=reason, finished=time.time())
                     continue
-                now = time.time()
-                self._set(number, owner=self._db.me, started=now, starts=starts + 1, risks=risks + exposed)
+                self._set(number, self._db.me, risks=risks + exposed, started=time.time(), starts=starts + 1)
                 taken.append(number)
         return [self.trials[number] for number in taken]
 
@@ -118,20 +142,10 @@ class Store:
             proposals = propose(numbers)
             numbers = numbers[: len(proposals)]
             for number, params in zip(numbers, proposals, strict=True):
-                self._change(
-                    "INSERT INTO trial (study, number, params, state, seed, started, starts, risks, owner, changed)"
-                    " VALUES (?, ?, ?, 'running', ?, ?, 1, ?, ?, ?)",
-                    (
-                        self._study,
-                        number,
-                        _json(params),
-                        seed_of(number),
-                        time.time(),
-                        int(exposed),
-                        self._db.me,
-                        self._tick(),
-                    ),
-                )
+                text, seed, now, me = ENCODER.encode(params), seed_of(number), time.time(), self._db.me
+                self._db.execute(INSERT, (self._study, number, text, seed, now, int(exposed), me, self._tick()))
+                trial = Trial(number, json.loads(text), seed=seed, started=now, starts=1)
+                self._written.append((trial, me))
         return [self.trials[number] for number in numbers]
 
     def _free(self, count: int) -> list[int]:
@@ -142,26 +156,21 @@ class Store:
 
     def record(self, number: int, outcome: Outcome) -> bool:
         """Write how a trial ended, once; False (and an entry in the log) if it is recorded already."""
+        state, value, error, now = outcome.state, outcome.value, outcome.error, time.time()
         with self._write(durable=True):
-            done = self._set(
-                number,
-                state=outcome.state,
-                value=outcome.value,
-                error=outcome.error,
-                reports=json.dumps(outcome.reports) if outcome.reports else None,
-                finished=time.time(),
-                owner=None,
-            )
+            done = self._set(number, None, outcome.reports, state=state, value=value, error=error, finished=now)
             if not done:
-                self._note(number, f"a second result was not taken: {outcome.state} {outcome.value} {outcome.error}")
+                self._note(number, f"a second result was not taken: {state} {value} {error}")
         return done
 
     def release(self, numbers: Sequence[int]) -> None:
-        """Give back claims of trials that were stopped on purpose."""
+        """Give back claims of trials that were stopped on purpose; not those that another driver has taken over."""
         with self._write(durable=True):
             for number in numbers:
+                if self._owners.get(number) != self._db.me:
+                    continue
                 starts, risks = self._begun(number)
-                if self._set(number, owner=None, starts=starts - 1, risks=max(0, risks - 1)):
+                if self._set(number, None, risks=max(0, risks - 1), starts=starts - 1):
                     self._note(number, "stopped before its end; it will be run again")
 
     def note(self, number: int, text: str) -> None:
@@ -171,16 +180,22 @@ class Store:
 
     # --- underneath ---------------------------------------------------------------------------------------------------
 
-    def _set(self, number: int, **values: Any) -> bool:
-        """Change a running trial."""
-        names = ", ".join(f"{name} = ?" for name in values)
-        query = f"UPDATE trial SET {names}, changed = ? WHERE study = ? AND number = ? AND state = 'running'"
-        return self._change(query, (*values.values(), self._tick(), self._study, number))
-
-    def _change(self, query: str, values: Sequence[Any]) -> bool:
-        rows = self._db.execute(f"{query} RETURNING {COLUMNS}", values).fetchall()
-        self._written += rows
-        return bool(rows)
+    def _set(
+        self, number: int, owner: str | None, reports: Reports = (), risks: int | None = None, **values: Any
+    ) -> bool:
+        """Change a running trial; False if it is none."""
+        columns = {**values, "owner": owner, "changed": self._ticks + 1}
+        if reports:
+            columns["reports"] = json.dumps(reports)
+        if risks is not None:
+            columns["risks"] = risks
+        names = " = ?, ".join(columns)
+        query = f"UPDATE trial SET {names} = ? WHERE study = ? AND number = ? AND state = 'running'"
+        done = self._db.execute(query, (*columns.values(), self._study, number)).rowcount == 1
+        if done:  # not RETURNING: that takes four times as long
+            self._tick()
+            self._written.append((replace(self.trials[number], reports=reports, **values), owner))
+        return done
 
     def _note(self, number: int, text: str) -> None:
         self._db.execute("INSERT INTO event VALUES (?, ?, ?, ?)", (self._study, number, time.time(), text))
@@ -198,31 +213,25 @@ class Store:
                     self._sync()
                 self._ticks, self._written = self._last, []
                 yield
-            self._absorb(self._written)
+            for trial, owner in self._written:
+                self._keep(trial, owner)
+            self._last = self._ticks
 
     def _sync(self) -> None:
         query = f"SELECT {COLUMNS} FROM trial WHERE study = ? AND changed > ? ORDER BY changed"
-        self._absorb(self._db.execute(query, (self._study, self._last)).fetchall())
-
-    def _absorb(self, rows: Sequence[Any]) -> None:
-        """Bring the mirror up to date."""
-        for row in rows:
+        for row in self._db.execute(query, (self._study, self._last)).fetchall():
             number, text, value, state, error, reports, seed, started, finished, starts, owner, self._last = row
+            told = tuple((step, float(at)) for step, at in json.loads(reports or "[]"))
             known = self.trials.get(number)
             params = known.params if known else json.loads(text)
-            told = (
-                tuple((step, math.nan if at is None else float(at)) for step, at in json.loads(reports))
-                if reports
-                else ()
-            )
-            self.trials[number] = Trial(number, params, value, state, error, told, seed, started, finished, starts)
-            if state == "running":
-                self._owners[number] = owner
-            else:
-                self._owners.pop(number, None)
-            self.changed.append(number)
-            self._highest = max(self._highest, number)
+            self._keep(Trial(number, params, value, state, error, told, seed, started, finished, starts), owner)
 
-
-def _json(params: dict[str, Any]) -> str:
-    return json.dumps(params, default=lambda value: value.item(), allow_nan=False)
+    def _keep(self, trial: Trial, owner: str | None) -> None:
+        """Bring the mirror up to date."""
+        self.trials[trial.number] = trial
+        if trial.state == "running":
+            self._owners[trial.number] = owner
+        else:
+            self._owners.pop(trial.number, None)
+        self.changed.append(trial.number)
+        self._highest = max(self._highest, trial.number)

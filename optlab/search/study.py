@@ -179,7 +179,8 @@ class Study:
     def trials(self) -> list[Trial]:
         """All records in the order of their numbers, other drivers' too."""
         self._store.refresh()
-        return [trial for _, trial in sorted(self._store.trials.items())]
+        with self._store.lock:
+            return [trial for _, trial in sorted(self._store.trials.items())]
 
     @property
     def complete(self) -> list[Trial]:
@@ -207,7 +208,8 @@ class Study:
     def observations(self) -> list[Observation]:
         """The trials as a sampler sees them."""
         self._store.refresh()
-        return list(self._observations())
+        with self._store.lock:
+            return list(self._observations())
 
     def log(self) -> list[tuple[float, int, str]]:
         """(time, trial's number, text): second results, retries, trials given back."""
@@ -249,6 +251,12 @@ class Study:
 
         to_parquet(self, path)
 
+    def to_optuna(self, storage: str | os.PathLike[str] | None = None, name: str | None = None) -> Any:
+        """Copy the study into an Optuna storage (a file, an address, or None for memory); the ``optuna.Study``."""
+        from optlab.integrations.convert import to_optuna
+
+        return to_optuna(self, storage if storage is None else os.fspath(storage), name)
+
     def plot_history(self, ax: "Axes | None" = None) -> "Axes":
         """Every value by number, and the best so far."""
         from optlab.viz.study import plot_history
@@ -278,7 +286,7 @@ class Study:
 
         if not isinstance(self.sampler, GP):
             raise ConfigError(f"the sampler {self.sampler.name!r} has no posterior; use GP()")
-        return plot_posterior(self.sampler, self._observations(), along)
+        return plot_posterior(self.sampler, self.observations(), along)
 
     def html(self, path: str | os.PathLike[str]) -> Path:
         """One offline page: curves, slices, importance, verdicts, every failed trial; the path."""
@@ -321,11 +329,21 @@ class Study:
     def others_running(self) -> bool:
         """Whether some trial still runs; asked when none of this driver's does."""
         self._store.refresh()
-        return any(trial.state == "running" for trial in self._store.trials.values())
+        return self._store.running
 
     def note(self, number: int, text: str) -> None:
         """Write into the log."""
         self._store.note(number, text)
+
+    def describe(self, settings: Mapping[str, Any]) -> None:
+        """Keep with the study what its sweep is: objective, settings, sampler, as plain data."""
+        self._store.describe(json.dumps(settings))
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the last `describe` kept; {} if there was none."""
+        found: dict[str, Any] = json.loads(self._store.description() or "{}")
+        return found
 
     def renew(self) -> None:
         """Say that this driver lives."""

@@ -13,13 +13,15 @@ from optlab.descent.table import show
 
 PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src '$hash'; img-src data:; base-uri \
-'none'; form-action 'none'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src '$hash'; img-src $images; \
+base-uri 'none'; form-action 'none'">
 <title>$title</title><style>$style</style></head><body>
 <header><h1>$title</h1>
 $lead</header>
-<dl class="numbers">$numbers</dl>
+<main>
+$numbers
 $sections
+</main>
 </body></html>
 """)
 
@@ -32,7 +34,7 @@ class Picture(NamedTuple):
     type: str
 
 
-def page(title: str, lead: str, numbers: Iterable[str], sections: Iterable[str]) -> str:
+def page(title: str, lead: str, numbers: Iterable[str], sections: Iterable[str], images: str = "data:") -> str:
     """The whole file: nothing is loaded from elsewhere, and no script runs.
 
     Args:
@@ -40,15 +42,17 @@ def page(title: str, lead: str, numbers: Iterable[str], sections: Iterable[str])
         lead: HTML below the title.
         numbers: a `number` each.
         sections: a `section` or `pictures` each.
+        images: where the policy lets pictures come from.
     """
     style = files("optlab.viz").joinpath("report.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     text = PAGE.substitute(
         hash=f"sha256-{digest}",
         style=style,
+        images=images,
         title=escape(title),
         lead=lead,
-        numbers="".join(numbers),
+        numbers=f'<dl class="numbers">{shown}</dl>' if (shown := "".join(numbers)) else "",
         sections="\n".join(sections),
     )
     return text.encode("utf-8", "replace").decode()  # a name may hold what is no character
@@ -56,7 +60,13 @@ def page(title: str, lead: str, numbers: Iterable[str], sections: Iterable[str])
 
 def section(heading: str, content: str, kind: str = "text") -> str:
     """A card with a heading; ``content`` is HTML."""
-    return f'<section><h2>{escape(heading)}</h2><div class="{kind}">{content}</div></section>'
+    inside = scrolled(heading, content) if kind == "wide" else f'<div class="{kind}">{content}</div>'
+    return f"<section><h2>{escape(heading)}</h2>{inside}</section>"
+
+
+def scrolled(name: str, content: str) -> str:
+    """What may be wider than a phone: it scrolls, by keyboard too."""
+    return f'<div class="wide" tabindex="0" role="region" aria-label="{escape(name)}">{content}</div>'
 
 
 def pictures(heading: str, shown: Sequence[Picture], kind: str = "pictures") -> str:

@@ -11,7 +11,7 @@ from optlab.search.parameters import Choice, Parameter
 from optlab.search.study import Study
 from optlab.search.trial import Trial, summary
 from optlab.train.rundir import write
-from optlab.viz.page import figure, number, page, pairs, pictures, section
+from optlab.viz.page import figure, number, page, pairs, pictures, scrolled, section
 from optlab.viz.study_pictures import study_pictures
 
 EXPECTED = "What the model expects along each parameter from the best trial on: mean and 2 standard deviations"
@@ -137,14 +137,14 @@ def _failed(study: Study) -> str:
 
 
 def _space(study: Study) -> str:
-    return _html([{"parameter": name, "range": ranged(p)} for name, p in study.space.items()])
+    return _html("Parameters", [{"parameter": name, "range": ranged(p)} for name, p in study.space.items()])
 
 
 def _table(heading: str, rows: list[dict[str, Any]]) -> str:
-    return section(heading, _html(rows)) if rows else ""
+    return section(heading, _html(heading, rows)) if rows else ""
 
 
-def _html(rows: list[dict[str, Any]]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in Table(rows).columns)
+def _html(name: str, rows: list[dict[str, Any]]) -> str:
+    head = "".join(f"<th>{escape(column)}</th>" for column in Table(rows).columns)
     body = "".join(f"<tr>{''.join(f'<td>{escape(show(v))}</td>' for v in row.values())}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return scrolled(name, f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")

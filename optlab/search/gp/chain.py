@@ -130,11 +130,11 @@ class Chain:
             done, factor = held[1], held[2]
         else:
             done, factor = at, self._anew(theta, points[:at])
+        groups = group(points)
         for n in range(done, len(points)):
-            old = np.ascontiguousarray(points[group(points[:n]).first].T)
-            new = points[n]
-            repeated = (old == new[:, None]).all(0).any()
-            grown = None if repeated else self.process.grow(theta, factor, old, new)
+            old = np.ascontiguousarray(points[groups.first[groups.first < n]].T)
+            repeated = groups.first[groups.index[n]] < n
+            grown = None if repeated else self.process.grow(theta, factor, old, points[n])
             factor = self._anew(theta, points[: n + 1]) if grown is None else grown
         self._factor = (at, len(points), factor)
         return factor

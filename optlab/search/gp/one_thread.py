@@ -21,6 +21,7 @@ class OneThread:
         with self._lock:
             if self._inside == 0:
                 if self._controller is None:
+                    import scipy.linalg  # noqa: F401  # a library that is loaded later would not be limited
                     from threadpoolctl import ThreadpoolController
 
                     self._controller = ThreadpoolController()

@@ -7,16 +7,16 @@ import numpy as np
 
 from optlab.search.gp import bfgs
 from optlab.search.gp.acquisition import Acquisition
+from optlab.search.gp.candidates import candidates
 from optlab.search.gp.lattice import Lattice
 from optlab.search.gp.model import Posterior
-from optlab.search.gp.trust import box
 
 Array = np.ndarray
-WIDE, NEAR, AROUND = 512, 128, 4  # candidates: in the whole box; around this many of the best points
 RESTARTS, ROUNDS = 8, 25
 CROWD = 200  # points in the model from which a preselection by the mean, and a shorter search, keep the cost down
 BY_MEAN, BY_CHANCE, FEWER, SHORTER = 96, 32, 4, 12
 APART = 0.1  # restarts that are not among the very best keep this distance
+HOPELESS = 7.0  # a rival that promises a thousandth of the best (in logarithms) isn't worth a trial
 SAME = 1e-6  # points this close are one
 
 
@@ -56,17 +56,24 @@ def promising(
 
 
 def next_point(
-    promise: Promise, lattice: Lattice, side: float, spread: Array, rng: np.random.Generator, taken: Array
+    promise: Promise,
+    lattice: Lattice,
+    side: Callable[[Array], float],
+    spread: Array,
+    rng: np.random.Generator,
+    taken: Array,
+    rival: int | None = None,
 ) -> Array:
     """The most promising point ``(d,)`` that is not ``taken (t, d)``, if there is one.
 
     Args:
         promise: what to maximise.
         lattice: the space.
-        side: of the trust region.
+        side: of the trust region around a point.
         spread: ``(WIDE, d)`` even points of the unit cube.
         rng: of this trial.
         taken: points that are tried or running.
+        rival: the column of a choice in which the point should differ from the best one, unless that is hopeless.
     """
     everything = lattice.everything
     if everything is not None:
@@ -74,31 +81,31 @@ def next_point(
         left = left if len(left) else everything
         return np.asarray(left[int(np.argmax(promise(left)))])
     posterior = promise.posterior
-    order = np.argsort(posterior.fitted(), kind="stable")
-    lengths = np.exp(posterior.theta[: lattice.d])
-    low, high = box(posterior.data.points[:, order[0]], lengths, side, lattice.coarse, lattice.levels)
-    centers = posterior.data.points[:, order[:AROUND]].T
-    q = np.vstack(
-        [low + (spread + rng.random(lattice.d)) % 1.0 * (high - low), _near(centers, lengths, low, high, lattice, rng)]
-    )
-    q = lattice.snap(q)
+    around = candidates(posterior, lattice, side, spread, rng)
     crowded = len(posterior.alpha) >= CROWD
     if crowded:
-        ranked = np.argsort(posterior.mean(q), kind="stable")
-        q = q[np.append(ranked[:BY_MEAN], rng.choice(ranked[BY_MEAN:], BY_CHANCE, replace=False))]
-    value = promise(q)
-    ranked = np.argsort(-value, kind="stable")
-    starts = q[_apart(q, ranked, FEWER if crowded else RESTARTS)]
-    lowest, highest = np.where(lattice.coarse, starts, low), np.where(lattice.coarse, starts, high)
-    ends, _ = bfgs.minimize(
-        promise.descent, starts, lowest, highest, SHORTER if crowded else ROUNDS, first=0.1, longest=0.3
-    )
+        ranked = np.argsort(posterior.mean(around.points), kind="stable")
+        around = around.only(np.append(ranked[:BY_MEAN], rng.choice(ranked[BY_MEAN:], BY_CHANCE, replace=False)))
+    value = promise(around.points)
+    everywhere, best = around.points, posterior.data.points[:, int(np.argmin(posterior.fitted()))]
+    if rival is not None:
+        other = around.points[:, rival] != best[rival]
+        if value[other].max(initial=-np.inf) > value.max() - HOPELESS:
+            around, value = around.only(other), value[other]
+        else:
+            rival = None
+    q, ranked = around.points, np.argsort(-value, kind="stable")
+    first = _apart(q, ranked, FEWER if crowded else RESTARTS)
+    starts, low, high = q[first], around.low[first], around.high[first]
+    low, high = np.where(lattice.coarse, starts, low), np.where(lattice.coarse, starts, high)
+    ends, _ = bfgs.minimize(promise.descent, starts, low, high, SHORTER if crowded else ROUNDS, first=0.1, longest=0.3)
     final = np.vstack([lattice.snap(ends), q[ranked[:RESTARTS]]])
     if lattice.discrete:
-        final = np.vstack([final, lattice.neighbours(final[int(np.argmax(promise(final)))])])
+        steps = lattice.neighbours(final[int(np.argmax(promise(final)))])
+        final = np.vstack([final, steps if rival is None else steps[steps[:, rival] != best[rival]]])
     new = fresh(final, taken)
     if not new.any():
-        final = q
+        final = everywhere
         new = fresh(final, taken)
     if not new.any():
         return np.asarray(final[0])
@@ -111,19 +118,6 @@ def fresh(points: Array, taken: Array) -> Array:
     if not len(taken):
         return np.ones(len(points), bool)
     return np.array([np.abs(taken - point).max(1).min() > SAME for point in points])
-
-
-def _near(centers: Array, lengths: Array, low: Array, high: Array, lattice: Lattice, rng: np.random.Generator) -> Array:
-    """Normal steps of all sizes around the best points; a choice is now and then drawn anew."""
-    d = lattice.d
-    start = centers[rng.integers(0, len(centers), NEAR)]
-    size = 10.0 ** rng.uniform(-3.0, -0.5, (NEAR, 1)) * np.minimum(lengths, 1.0)
-    moved = rng.random((NEAR, d)) < max(0.5, 2.0 / d)
-    out = np.clip(start + size * rng.standard_normal((NEAR, d)) * moved, low, high)
-    for k in np.flatnonzero(lattice.coarse):
-        redrawn = rng.random(NEAR) < 0.2
-        out[redrawn, k] = rng.random(int(redrawn.sum()))
-    return np.asarray(out)
 
 
 def _apart(q: Array, ranked: Array, count: int) -> Array:

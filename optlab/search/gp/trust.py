@@ -15,8 +15,10 @@ LONGEST = 2.0
 PROGRESS = 1e-3  # of what the first results had left to gain, to count as a success
 
 
-def side(losses: Array, local: Sequence[bool], initial: int, d: int) -> float:
+def side(losses: Array, local: Sequence[bool] | Array, initial: int, d: int) -> float:
     """The box's side after ``losses (n,)``, of which the first ``initial``, and those not ``local``, don't count."""
+    if not len(losses):
+        return START
     best = float(losses[:initial].min())
     gain = PROGRESS * (float(np.median(losses[:initial])) - best)
     length, won, lost = START, 0, 0

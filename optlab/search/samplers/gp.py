@@ -10,13 +10,14 @@ import numpy as np
 from optlab.errors import ConfigError, unknown
 from optlab.search.gp import trust
 from optlab.search.gp.acquisition import ACQUISITIONS, LOGARITHMIC
+from optlab.search.gp.candidates import WIDE
 from optlab.search.gp.chain import Chain
 from optlab.search.gp.lattice import Lattice
 from optlab.search.gp.mean import Mean
 from optlab.search.gp.model import GaussianProcess, Posterior
 from optlab.search.gp.one_thread import one_thread
 from optlab.search.gp.prior import Belief, covariance, usual, weighted
-from optlab.search.gp.propose import WIDE, fresh, next_point, promising
+from optlab.search.gp.propose import fresh, next_point, promising
 from optlab.search.gp.records import standardize
 from optlab.search.mistakes import Found, number, raise_if, shown, unknown_key, whole
 from optlab.search.sampler import Observation, Sampler, generator
@@ -184,21 +185,37 @@ class GP(Sampler):
 
     def _modelled(self, numbers: Sequence[int], done: list[Observation], running: Array) -> list[dict[str, Any]]:
         tried, losses = self._places(done), _losses(done)
-        local = [_local(o.number) for o in done]
         post = self.chain.posterior(tried, losses)
         for point in running:
             post = post.imagine(point)
-        side = trust.side(standardize(losses)[0], local, self.initial, len(self.space))
+        side = self._sides(tried, losses, np.array([_local(o.number) for o in done]))
         extra = None if self._belief is None else weighted(self._belief, FADING / len(losses))
         taken = running if self.noise else np.vstack([tried, running])
         found = []
         for n in numbers:
             rng = generator(self.seed, "gp", 2 * n)
             promise = promising(post, ACQUISITIONS[self.acquisition], extra)
-            point = next_point(promise, self.lattice, side if _local(n) else np.inf, self._spread, rng, taken)
+            here = side if _local(n) else lambda _: np.inf
+            point = next_point(promise, self.lattice, here, self._spread, rng, taken, self._rival(n))
             post, taken = post.imagine(point), np.vstack([taken, point])
             found.append(self.space.decode(point))
         return found
+
+    def _sides(self, tried: Array, losses: Array, local: Array) -> Callable[[Array], float]:
+        """The trust region's side at a point: each combination of choices has its own, from its own results."""
+        standard, choices = standardize(losses)[0], self.lattice.choices
+
+        def side(point: Array) -> float:
+            same = (tried[:, choices] == point[choices]).all(1)
+            initial = max(1, int(same[: self.initial].sum()))
+            return trust.side(standard[same], local[same], initial, len(self.space))
+
+        return side
+
+    def _rival(self, number: int) -> int | None:
+        """Outside the trust region, other values of a choice are looked at, of one choice after the other."""
+        choices = [k for k in self.lattice.choices if (self.lattice.levels[k] or 0) > 1]
+        return None if _local(number) or not choices else choices[number // WHOLE % len(choices)]
 
 
 def _losses(done: Sequence[Observation]) -> Array:
