@@ -43,7 +43,7 @@ def direct(
                 direction[b, i] -= inverse[b, i, j] * g[b, j]
         slope += direction[b, i] * g[b, i]
         square += g[b, i] * g[b, i]
-    plain = slope > -1e-10 * square
+    plain = not slope < -1e-10 * square  # a NaN counts as uphill
     largest = 0.0
     for i in range(p):
         if plain:

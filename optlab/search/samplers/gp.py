@@ -154,12 +154,16 @@ class GP(Sampler):
         done = [o for o in seen if o.loss is not None]
         if not np.isfinite(_losses(done)).any():
             raise ConfigError("a model needs at least one result with a finite loss")
-        return self.chain.posterior(self._places(done), _losses(done))
+        with one_thread:
+            return self.chain.posterior(self._places(done), _losses(done))
 
     def recommend(self, seen: Sequence[Observation]) -> dict[str, Any]:
         """The tried parameters with the lowest posterior mean: under noise, not those of the luckiest loss."""
         post = self.posterior(seen)
-        return self.space.decode(post.data.points[:, int(np.argmin(post.fitted()))])
+        best = post.data.points[:, int(np.argmin(post.fitted()))]
+        done = [o for o in seen if o.loss is not None]
+        away = np.abs(self._places(done) - best).max(1)  # not 0: the model's points are rounded
+        return dict(done[int(np.argmin(away))].params)
 
     def _places(self, trials: Sequence[Observation]) -> Array:
         """Points ``(n, d)``; each trial's is worked out once."""
