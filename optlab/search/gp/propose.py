@@ -115,9 +115,10 @@ def next_point(
 
 def fresh(points: Array, taken: Array) -> Array:
     """Which of ``points (m, d)`` are not ``taken (t, d)``: ``(m,)``."""
-    if not len(taken):
-        return np.ones(len(points), bool)
-    return np.array([np.abs(taken - point).max(1).min() > SAME for point in points])
+    away = np.zeros((len(points), len(taken)))
+    for p, t in zip(points.T, taken.T, strict=True):
+        np.maximum(away, np.abs(p[:, None] - t), out=away)
+    return np.asarray((away > SAME).all(1))
 
 
 def _apart(q: Array, ranked: Array, count: int) -> Array:
