@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
@@ -17,18 +18,20 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sp
 exclude_patterns = ["_build"]
 highlight_language = "text"  # a fence without a language is a session of the shell, or a formula
 default_role = "py:obj"
+smartquotes_action = "D"  # only dashes: quotes and dots are code as often as not
 maximum_signature_line_length = 100
 myst_heading_anchors = 3
 autosummary_generate = False
 autodoc_default_options = {"members": True, "no-value": True}
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
-autodoc_mock_imports = ["optuna"]
 napoleon_use_ivar = True
 
 html_theme = "pydata_sphinx_theme"
 html_title = "optlab"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_theme_options = {
     "navbar_align": "left",
     "secondary_sidebar_items": ["page-toc"],
@@ -36,35 +39,46 @@ html_theme_options = {
     "footer_end": [],
 }
 
-MODULES = ("nn", "autograd", "data", "schedules", "search", "objectives", "sklearn")
+MODULES = ("nn", "autograd", "data", "schedules", "search", "objectives")
 PUBLIC = ("optlab", *(f"optlab.{name}" for name in MODULES))
 SECTION = re.compile(r"(Args|Attributes|Raises|Returns|Yields):")
+NAMES = re.compile(r" +\w+(, \w+)+(?=: )")
 
 
 def plain_text(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """Docstrings are read in a terminal: `|w|` is no substitution, `classes_` no link, indented lines keep their shape."""
+    """Docstrings are plain text: `|w|` is no substitution, `classes_` no link, and indented lines keep their shape."""
     if isinstance(thing, dict):  # a registry
         lines[:] = ["By name: " + ", ".join(f"``{key}``" for key in thing) + "."]
         return
     out: list[str] = []
-    section = example = block = False
+    section = attributes = example = block = False
     for line in lines:
         if line.strip():
             example = line.lstrip().startswith(">>>") or (example and bool(out) and bool(out[-1].strip()))
             indented = line.startswith(" ")
             if not indented:
-                section, block = bool(SECTION.fullmatch(line)), False
+                section, attributes, block = bool(SECTION.fullmatch(line)), line == "Attributes:", False
             elif not section and not example and not block:
                 out += ["", "::", ""]
                 block = True
+            if attributes and (names := NAMES.match(line)):  # napoleon takes the last one alone for the name
+                line = names[0].replace(", ", ",") + line[names.end() :]
             if not example and not block:
-                line = "".join(part if part.startswith("`") else escaped(part) for part in re.split(r"(`+[^`]*`+)", line))
+                line = escaped(line)
         out.append(line)
     lines[:] = out
 
 
 def escaped(text: str) -> str:
-    return re.sub(r"[*|]|_(?![\w:,])", r"\\\g<0>", text)
+    """Outside of backquotes, the characters that would begin markup stand for themselves."""
+    return re.sub(r"(`+[^`]*`+)|([*|]|_(?!\w))", lambda found: found[1] or "\\" + found[2], text)
+
+
+def trimmed(app: Any, tree: nodes.document) -> None:
+    """Without the empty line that ends an example, which pytest needs and a reader does not."""
+    for block in tree.findall(nodes.literal_block):
+        block.rawsource = block.astext().rstrip()
+        block.children = [nodes.Text(block.rawsource)]
 
 
 def overview(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
@@ -83,6 +97,8 @@ def all_documented(app: Any, env: Any) -> None:
 
 
 def setup(app: Any) -> None:
+    """Called by Sphinx."""
     app.connect("autodoc-process-docstring", plain_text, priority=400)  # before napoleon
     app.connect("autodoc-process-docstring", overview, priority=600)
     app.connect("env-check-consistency", all_documented)
+    app.connect("doctree-read", trimmed)

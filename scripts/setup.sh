@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes the environment .venv beside this folder, with optlab in it (editable). With the argument `dev` also everything
-# that tests, lint and types need. Does nothing that is done already, so it can stand in front of every command.
+# that tests, lint and types need, with `docs` what the site needs. Does nothing that is done already, so it can stand in
+# front of every command.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -18,6 +19,8 @@ fi
 .venv/bin/python -m pip install --quiet --upgrade 'pip>=25.1'  # 25.1 knows dependency groups
 .venv/bin/python -m pip install --quiet --editable .
 if [ "$kind" = dev ]; then
-  .venv/bin/python -m pip install --quiet --group test --group lint --group oracles --group browser
+  .venv/bin/python -m pip install --quiet --group test --group lint --group oracles --group browser --group docs
+elif [ "$kind" = docs ]; then
+  .venv/bin/python -m pip install --quiet --group docs
 fi
 touch "$stamp"

@@ -373,6 +373,7 @@ def test_a_clock_that_jumps_changes_nothing_but_times(jump, storage, tmp_path, m
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.fault(24)
 def test_a_fork_is_a_driver_of_its_own(tmp_path):
     """In a process of its own: this one may have loaded a library that objects to being forked."""
     script = (

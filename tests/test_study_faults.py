@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import json
 import math
 import os
 import random
@@ -257,15 +258,25 @@ def test_eight_drivers_share_a_grid_without_a_double(tmp_path):
         assert counts == dict.fromkeys(range(80), 1)
 
 
-@pytest.mark.skipif(not LONG, reason="eight processes; OPTLAB_LONG=1")
-@pytest.mark.fault(6)
-def test_eight_driver_processes_share_eighty_trials(tmp_path):
-    options = {"SWEEP_LOG": str(tmp_path / "log"), "SWEEP_SLEEP": "0.01"}
-    drivers = [driver(tmp_path / "a.db", 10, 0, **options) for _ in range(8)]
-    assert [d.communicate(timeout=120)[1] for d in drivers] == [""] * 8
-    study = Study(SPACE, Random(seed=5), storage=tmp_path / "a.db")
-    assert table(study) == table(straight("random", len(study.trials)))
-    assert len((tmp_path / "log").read_text().splitlines()) == len(study.trials)
+EIGHTY = """
+import sys
+import sweeps
+from optlab.search import Grid, Int, Space, Study
+Study(Space(n=Int(0, 79)), Grid(n=list(range(80))), storage=sys.argv[1]).run(sweeps.logged, trials=80)
+"""
+
+
+@pytest.mark.fault(6, cases=20 if LONG else 1)
+def test_eight_driver_processes_share_a_grid_without_a_double(tmp_path):
+    paths = os.pathsep.join(p for p in sys.path if p)
+    for run in range(20 if LONG else 1):
+        path, log = tmp_path / f"{run}.db", tmp_path / f"{run}.log"
+        environment = {**os.environ, "PYTHONPATH": paths, "SWEEP_LOG": str(log), "SWEEP_SLEEP": "0.05"}
+        command = [sys.executable, "-c", EIGHTY, str(path)]
+        drivers = [subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(8)]
+        assert [d.communicate(timeout=120)[1] for d in drivers] == [""] * 8
+        done = sorted(json.loads(line)["n"] for line in log.read_text().splitlines())
+        assert done == list(range(80)), "80 evaluations, none twice"
 
 
 # --- 11: stop and resume ----------------------------------------------------------------------------------------------
