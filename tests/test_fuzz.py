@@ -75,9 +75,6 @@ def documented(action):
     assert text
 
 
-known = pytest.mark.xfail(strict=False, reason="damaged rows and names, and Optuna's journals, still show a traceback")
-
-
 @pytest.fixture
 def fresh(tmp_path):
     """A folder that is empty each time it is asked for."""
@@ -90,7 +87,6 @@ def fresh(tmp_path):
     return make
 
 
-@known
 @pytest.mark.fault(27, cases=FUZZ)
 def test_study_files(store, fresh):
     @fuzzed
@@ -114,7 +110,6 @@ values = (
 )
 
 
-@known
 @pytest.mark.fault(27, cases=FUZZ)
 def test_rows_of_study_files(store, fresh):
     """A file that SQLite finds sound, with rows that make no sense."""
@@ -169,7 +164,6 @@ def journals(draw, contents):
     return "".join(json.dumps(line) + "\n" for line in lines).encode()
 
 
-@known
 @pytest.mark.fault(27, cases=FUZZ)
 def test_journals_of_optunas(fresh):
     optuna = pytest.importorskip("optuna", reason="needs Optuna: pip install 'optlab[optuna]'")

@@ -64,7 +64,7 @@ def from_optuna(storage: str | Path, path: str | Path, name: str | None = None) 
         StorageError: the storage or the file can't be read or written, or the file already has trials of that study.
     """
     theirs = _load(storage, name)
-    if len(theirs.directions) > 1:
+    if len(theirs.directions) != 1:
         raise ConfigError(f"{theirs.study_name!r} has {len(theirs.directions)} objectives; optlab's studies have one")
     trials = [t for t in theirs.get_trials(deepcopy=False) if t.state in ENDED]
     space = space_of([t for t in trials if t.state == TrialState.COMPLETE] or trials)
@@ -78,7 +78,11 @@ def from_optuna(storage: str | Path, path: str | Path, name: str | None = None) 
             if trial.state == TrialState.COMPLETE:
                 raise
             continue
-        mine.finish(mine.ask(params=params), _outcome(trial))
+        try:
+            outcome = _outcome(trial)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise StorageError(f"trial {trial.number} of {storage} can't be read: {_line(error)}") from error
+        mine.finish(mine.ask(params=params), outcome)
     return mine
 
 

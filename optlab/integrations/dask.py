@@ -1,6 +1,8 @@
 """Trials on a Dask cluster: one on this machine, or one that is already running somewhere."""
 
+import importlib
 from concurrent.futures import Executor
+from typing import Any
 
 from optlab.errors import ConfigError
 from optlab.search.executors import Foreign, Objective
@@ -26,7 +28,7 @@ class Dask(Foreign):
             expected = "'dask' or the address of a scheduler, 'tcp://host:port'"
             raise ConfigError(f"executor= as text is {expected}; got {address!r}")
         try:
-            import distributed
+            distributed: Any = importlib.import_module("distributed")  # it has no types
         except ImportError:
             raise ConfigError(f"executor={address!r} needs Dask: pip install 'optlab[dask]'") from None
         try:

@@ -58,7 +58,7 @@ class Database:
             self._reconnect()
             try:
                 yield
-            except sqlite3.Error as error:
+            except salvage.UNREADABLE as error:
                 raise self._told(error) from error
 
     @contextmanager
@@ -76,7 +76,7 @@ class Database:
                 with suppress(sqlite3.Error):
                     if self._db.in_transaction:
                         self._db.execute("ROLLBACK")
-                if isinstance(error, sqlite3.Error):
+                if isinstance(error, salvage.UNREADABLE):
                     raise self._told(error) from error
                 raise
 
@@ -116,12 +116,12 @@ class Database:
         try:
             try:
                 self._open()
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 if self.path is None or isinstance(error, sqlite3.OperationalError) or not salvage.is_ours(self.path):
                     raise
                 warnings.warn(salvage.rescue(self.path), stacklevel=5)
                 self._open()
-        except sqlite3.Error as error:
+        except salvage.UNREADABLE as error:
             raise self._told(error) from error
         except PermissionError as error:  # not even to be looked at
             raise StorageError(f"{self.path} can't be written: {error.strerror}") from None
@@ -198,7 +198,7 @@ class Database:
         row = self._db.execute(f"PRAGMA {text}").fetchone()
         return row[0] if row else None
 
-    def _told(self, error: sqlite3.Error) -> StorageError:
+    def _told(self, error: Exception) -> StorageError:
         self._version = -1  # what others wrote is to be read again
         advice = next((hint for key, hint in ADVICE.items() if key in str(error)), "")
         return StorageError(f"{self.path or 'the study in memory'}: {error}{advice}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from optlab.errors import StorageError
 from optlab.search.schema import APPLICATION, LOGS, VERSION, bring
 
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)  # what SQLite says of a damaged name need not be text
 MISSES = 1000  # numbers in a row that can't be read, after which the rest is taken for lost
 
 
@@ -37,7 +38,7 @@ def rescue(path: Path) -> str:
         with closing(sqlite3.connect(copy)) as old, closing(sqlite3.connect(fresh)) as new:
             old.execute("PRAGMA writable_schema=ON")  # else a file shorter than its header says isn't read at all
             rescued = _copy(old, new)
-    except sqlite3.Error as error:
+    except UNREADABLE as error:
         fresh.unlink(missing_ok=True)
         raise StorageError(f"{path} is damaged beyond reading ({error}); move it away to begin again") from error
     finally:
@@ -69,13 +70,13 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
                 row = old.execute(query, (study, number)).fetchone()
                 if row is not None:
                     new.execute(f"INSERT INTO trial VALUES ({', '.join('?' * len(row))})", (*row[:-1], rescued + 1))
-            except sqlite3.Error:  # it can't be read, or makes no sense
+            except UNREADABLE:  # it can't be read, or makes no sense
                 row = None
             rescued += row is not None
             misses = 0 if row else misses + 1
             number += 1
     for table in LOGS:
-        with suppress(sqlite3.Error):
+        with suppress(*UNREADABLE):
             for row in old.execute(f"SELECT * FROM {table}"):
                 new.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
     new.commit()

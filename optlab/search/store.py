@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
-from optlab.errors import ConfigError
+from optlab.errors import ConfigError, StorageError
 from optlab.search.database import Database
-from optlab.search.trial import Outcome, Reports, Trial
+from optlab.search.trial import STATES, Outcome, Reports, Trial
 
 DEATHS = 5  # a trial that was begun so often inside a driver that died is not run again
 COLUMNS = "number, params, value, state, error, reports, seed, started, finished, starts, owner, changed"
@@ -121,7 +122,7 @@ class Store:
         return [self.trials[number] for number in taken]
 
     def _begun(self, number: int) -> tuple[int, int]:
-        query = "SELECT starts, risks FROM trial WHERE study = ? AND number = ?"
+        query = "SELECT starts, CAST(risks AS INTEGER) FROM trial WHERE study = ? AND number = ?"
         starts, risks = self._db.execute(query, (self._study, number)).fetchone()
         return starts, risks
 
@@ -219,12 +220,14 @@ class Store:
 
     def _sync(self) -> None:
         query = f"SELECT {COLUMNS} FROM trial WHERE study = ? AND changed > ? ORDER BY changed"
-        for row in self._db.execute(query, (self._study, self._last)).fetchall():
-            number, text, value, state, error, reports, seed, started, finished, starts, owner, self._last = row
-            told = tuple((step, float(at)) for step, at in json.loads(reports or "[]"))
-            known = self.trials.get(number)
-            params = known.params if known else json.loads(text)
-            self._keep(Trial(number, params, value, state, error, told, seed, started, finished, starts), owner)
+        for line in self._db.execute(query, (self._study, self._last)).fetchall():
+            *row, owner, self._last = line
+            try:
+                trial = _read(*row, known=self.trials.get(row[0]))
+            except (TypeError, ValueError) as error:
+                where = f"{self._db.path}: trial {row[0]}"
+                raise StorageError(f"{where} makes no sense ({error}); move the file away to begin again") from error
+            self._keep(trial, owner)
 
     def _keep(self, trial: Trial, owner: str | None) -> None:
         """Bring the mirror up to date."""
@@ -235,3 +238,24 @@ class Store:
             self._owners.pop(trial.number, None)
         self.changed.append(trial.number)
         self._highest = max(self._highest, trial.number)
+
+
+def _read(
+    number: int, text: str, value: Any, state: str, error: str | None, reports: str | None, *rest: Any,
+    known: Trial | None,
+) -> Trial:  # fmt: skip
+    """A row of the table; SQLite has no checksums, so that a bit may have flipped in it.
+
+    Raises:
+        TypeError, ValueError: it makes no sense.
+    """
+    seed, started, finished, starts = rest
+    if state not in STATES:
+        raise ValueError(f"its state is {state!r}")
+    if (value is None) == (state == "complete") or not isfinite(value or 0.0):
+        raise ValueError(f"it is {state} with the value {value!r}")
+    if not isinstance(starts, int) or not 0 <= starts < 1 << 31:
+        raise ValueError(f"it was begun {starts!r} times")
+    told = tuple((int(step), float(at)) for step, at in json.loads(reports or "[]"))
+    params = known.params if known else dict(json.loads(text))
+    return Trial(number, params, value, state, error, told, seed, started, finished, starts)

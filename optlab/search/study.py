@@ -66,6 +66,8 @@ class Study:
             raise ConfigError(f"a study's sampler is Grid, Random, Sobol or GP with its settings, got {sampler!r}")
         if direction not in SIGNS:
             raise ConfigError(f"direction= is 'minimize' or 'maximize', got {direction!r}")
+        if not isinstance(name, str) or not name:
+            raise ConfigError(f"name= is a text, got {name!r}")
         self.space, self.direction, self.name = space, direction, name
         self.sampler = copy.copy(sampler)  # another study may bind it to another space
         self.sampler.bind(space)
