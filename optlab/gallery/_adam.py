@@ -6,9 +6,8 @@ import numpy as np
 
 import optlab as ol
 from optlab.data.dataset import Part
+from optlab.gallery._network import BATCH, mlp
 from optlab.gallery._setup import Setup
-
-BATCH = 64
 
 
 def seeds(setup: Setup, n: int) -> range:
@@ -27,7 +26,7 @@ def losses_and_accuracy(
     train, val = rows
     losses, accuracies = [], []
     for seed in numbers:
-        model = ol.nn.MLP([train.data.x.shape[1], 32, train.data.outputs], seed=seed)
+        model = mlp(train, seed)
         history = ol.fit(model, train, train, rule, epochs=epochs, batch_size=BATCH, seed=seed, verbose=False)
         finished = history.status == "finished"
         curve = np.full(epochs, np.inf)

@@ -6,11 +6,12 @@ import numpy as np
 
 import optlab as ol
 from optlab.data.dataset import Part
+from optlab.gallery._network import BATCH, mlp
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-ROWS, WIDTH, EPOCHS, BATCH = 100, 256, 300, 64
+ROWS, WIDTH, EPOCHS = 100, 256, 300
 FAST_EPOCHS = 60  # of a first look
 ADAM = ol.Adam(lr=0.01)
 
@@ -20,7 +21,7 @@ def train_few(
 ) -> tuple[ol.nn.MLP, Part, ol.History]:
     """An MLP with one hidden layer on the hundred pictures of this seed: the model, the pictures, the curves."""
     few = train.take(ROWS, seed=seed)
-    model = ol.nn.MLP([train.x.shape[1], width, train.data.outputs], seed=seed)
+    model = mlp(train, seed, (width,))
     options = {"epochs": EPOCHS, "batch_size": BATCH, **options}
     return model, few, ol.fit(model, few, val, rule, seed=seed, verbose=False, **options)
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._adam import BATCH, losses_and_accuracy, seeds
+from optlab.gallery._adam import losses_and_accuracy, seeds
+from optlab.gallery._network import BATCH, mlp
 from optlab.gallery._pictures import save
 from optlab.gallery._setup import Setup, parts
 from optlab.verdict import Verdict, at_least, at_most
@@ -35,7 +36,7 @@ def run(setup: Setup) -> dict[str, Any]:
     """Adam at three rates: losses by epoch, accuracy at the end, how far the weights went."""
     train, val, _ = parts(setup)
     trained = {rate: losses_and_accuracy((train, val), ol.Adam(lr=rate), EPOCHS, seeds(setup, SEEDS)) for rate in RATES}
-    model, fresh = (ol.nn.MLP([train.data.x.shape[1], 32, train.data.outputs], seed=setup.seed) for _ in range(2))
+    model, fresh = (mlp(train, setup.seed) for _ in range(2))
     ol.fit(model, train, None, ol.Adam(lr=RATES[0]), epochs=EPOCHS, batch_size=BATCH, seed=setup.seed, verbose=False)
     moved = [np.abs(p.data - q.data).max() for p, q in zip(model.parameters(), fresh.parameters(), strict=True)]
     return {

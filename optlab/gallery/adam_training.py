@@ -17,7 +17,8 @@ import numpy as np
 
 import optlab as ol
 from optlab.data.dataset import Part
-from optlab.gallery._adam import BATCH, losses_and_accuracy, seeds
+from optlab.gallery._adam import losses_and_accuracy, seeds
+from optlab.gallery._network import BATCH, mlp
 from optlab.gallery._pictures import save
 from optlab.gallery._setup import Setup, parts
 from optlab.verdict import Verdict, at_least, at_most
@@ -41,7 +42,7 @@ def same_steps(train: Part, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Losses of uncorrected Adam, and of corrected Adam with its rate multiplied by R_t: (STEPS,) each."""
     curves = []
     for correct in (WITHOUT, WITH):
-        model = ol.nn.MLP([train.data.x.shape[1], 32, train.data.outputs], seed=seed, dtype="float64")
+        model = mlp(train, seed, dtype="float64")
         optimizer = ol.Optimizer(model.parameters(), ol.Adam(lr=1e-3, eps=1e-14, bias_correction=correct))
         rng = np.random.default_rng(seed)
         x, y, losses = train.x.astype(float), train.y, np.empty(STEPS)

@@ -17,6 +17,7 @@ import numpy as np
 
 import optlab as ol
 from optlab.data.dataset import Part
+from optlab.gallery._network import mlp
 from optlab.gallery._pictures import save
 from optlab.gallery._setup import Setup, parts
 from optlab.verdict import Verdict, at_most
@@ -58,7 +59,7 @@ EPOCHS, BATCH, SEEDS = 5, 64, 5
 
 def steps_and_gradients(train: Part, rule: ol.Settings, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Root mean squares over the last epoch, one per parameter that ever had a gradient."""
-    model = ol.nn.MLP([train.data.x.shape[1], 32, train.data.outputs], seed=seed, dtype="float64")
+    model = mlp(train, seed, dtype="float64")
     optimizer = ol.Optimizer(model.parameters(), rule)
     x, y, rng = train.x.astype(float), train.y, np.random.default_rng(seed)
     steps = gradients = np.zeros(sum(p.data.size for p in model.parameters()))
