@@ -168,7 +168,7 @@ def animate(run: dict[str, np.ndarray], path: Path) -> Path:
         panel(above, below, run, k)
         above.set_ylabel("f")
         above.legend(fontsize="small", loc="upper left", ncols=2)
-        below.set(xlabel="x", ylabel="expected improvement")
+        below.set(xlabel="x", ylabel="expected gain")
         fig.canvas.draw()
         frames.append(Image.fromarray(np.asarray(fig.canvas.buffer_rgba())).convert("RGB").quantize(128))
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=1500, loop=0)
