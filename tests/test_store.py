@@ -1,5 +1,6 @@
 """The file under a study: shared, cut, foreign, full, and what a driver leaves behind."""
 
+import gc
 import json
 import os
 import shutil
@@ -539,3 +540,24 @@ def test_a_study_is_read_while_another_thread_writes():
         assert [o.number for o in seen] == list(range(len(seen)))
     writer.join()
     assert [(o.number, o.state) for o in study.observations()] == [(n, "complete") for n in range(400)]
+
+
+def test_a_study_that_is_collected_inside_another_ones_transaction_does_not_wait_for_it(tmp_path, monkeypatch):
+    """Its close would need the lock that the transaction holds: without care it waits for itself."""
+    monkeypatch.setattr("optlab.search.database.PATIENCE", 0.2)
+    path = tmp_path / "s.db"
+    first = [Study(SPACE, Random(seed=5), storage=path)]
+    first[0].ask()
+
+    class Collects(Random):
+        def propose(self, numbers, seen):
+            first.clear()
+            gc.collect()
+            return super().propose(numbers, seen)
+
+    second = Study(SPACE, Collects(seed=5), storage=path)
+    second.ask()
+    with closing(sqlite3.connect(path)) as db:
+        assert sorted(row[0] for row in db.execute("SELECT closed FROM driver")) == [0, 1]
+    second.run(bowl, trials=1)
+    assert second.trials[0].state == "complete", "what it left unfinished is free"

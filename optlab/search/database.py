@@ -31,6 +31,9 @@ ADVICE = {
     "not a database": "; give another name",
     "malformed": "; move it away to begin again",
 }
+# The collector may close a study inside a transaction of another one on the same file, which would wait for itself.
+WRITING: list[str] = []  # files with a transaction of this process, one entry each
+LEFT: dict[str, set[str]] = {}  # by file, drivers that closed meanwhile: the transaction signs them off
 
 
 class Database:
@@ -44,6 +47,7 @@ class Database:
     def __init__(self, path: str | os.PathLike[str] | None) -> None:
         self.path = None if path is None else Path(path)
         self.lock = threading.RLock()
+        self._file = "" if self.path is None else os.path.realpath(self.path)
         self._renewed, self._version = 0.0, -1
         self._connect()
 
@@ -66,11 +70,14 @@ class Database:
         """A transaction that is alone from its beginning; what is ``durable`` is on the disk at its end."""
         with self.lock:
             self._reconnect()
+            WRITING.append(self._file)
             try:
                 if self.path is not None:
                     self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
                 self._db.execute("BEGIN IMMEDIATE")
                 yield
+                for driver in LEFT.pop(self._file, ()):
+                    self._sign_off(driver)
                 self._db.execute("COMMIT")
             except BaseException as error:
                 with suppress(sqlite3.Error):
@@ -79,6 +86,8 @@ class Database:
                 if isinstance(error, salvage.UNREADABLE):
                     raise self._told(error) from error
                 raise
+            finally:
+                WRITING.remove(self._file)
 
     def others_wrote(self) -> bool:
         """Whether another connection has written since the last time this was asked."""
@@ -93,7 +102,8 @@ class Database:
         for id in drivers:
             query = "SELECT host, pid, birth, seen, closed FROM driver WHERE id = ?"
             row = self._db.execute(query, (id,)).fetchone()
-            if row is None or row[4] or not Owner(*row[:3]).alive(row[3], now):
+            left = id in LEFT.get(self._file, ())
+            if left or row is None or row[4] or not Owner(*row[:3]).alive(row[3], now):
                 gone.add(id)
         return gone
 
@@ -109,8 +119,14 @@ class Database:
         if self._process.pid != os.getpid():
             return
         with self.lock, suppress(sqlite3.Error):
-            self._db.execute("UPDATE driver SET closed = 1 WHERE id = ?", (self.me,))
+            if self.path is not None and self._file in WRITING:
+                LEFT.setdefault(self._file, set()).add(self.me)
+            else:
+                self._sign_off(self.me)
             self._db.close()
+
+    def _sign_off(self, driver: str) -> None:
+        self._db.execute("UPDATE driver SET closed = 1 WHERE id = ?", (driver,))
 
     def _connect(self) -> None:
         try:
