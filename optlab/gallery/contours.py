@@ -66,14 +66,14 @@ def run(setup: Setup) -> dict[str, Any]:
 def judge(data: dict[str, Any]) -> list[Verdict]:
     """Golden iterates, order of arrival, overshoot, the slow one, conventions, contour levels."""
     race, runs = data["race"], data["race"].runs
-    golden = {r: np.array(_golden.CONTOURS[r]) for r in RULES}
-    error = max(np.abs(runs[r].points[list(_golden.CONTOURS_STEPS)] - golden[r]).max() for r in RULES)
-    arrivals = {label: runs[label].steps_within(NEAR) for label in race.order(NEAR)}
+    golden = {r: np.array(points) for r, points in _golden.CONTOURS.items()}  # a rule of one's own has none
+    error = max(np.abs(runs[r].points[list(_golden.CONTOURS_STEPS)] - golden[r]).max() for r in golden)
+    arrivals = {label: runs[label].steps_within(NEAR) for label in race.order(NEAR) if label in golden}
     others = max(step for label, step in arrivals.items() if label not in {"SGD", "Adam"})
     lowest = {k: (round(float(r.points[:199, 1].min()), 3), int(r.points[:199, 1].argmin())) for k, r in runs.items()}
     direct = {k: lowest[k][0] for k in ("Adadelta", "Adagrad", "Rmsprop")}
     values = {label: float(runs[label].values[198]) for label in AT_198}
-    until = {label: 140 if label == "Rmsprop" else 198 for label in RULES}
+    until = {label: 140 if label == "Rmsprop" else 198 for label in golden}
     grown = max(
         float(np.abs(data["aside"].runs[r].points[:n] - runs[r].points[:n]).max()) / ASIDE for r, n in until.items()
     )

@@ -80,9 +80,9 @@ def _order(crossings: dict[str, list[float]], level: int) -> list[str]:
 
 def judge(data: dict[str, Any]) -> list[Verdict]:
     """Golden iterates, both orders, the growth rates in closed form, the ridge, the swing, epsilon."""
-    runs = data["race"].runs
+    runs = {label: data["race"].runs[label] for label in _golden.SADDLE}  # a rule of one's own has no golden numbers
     at = list(_golden.SADDLE_STEPS)
-    digits = max(float(np.max(np.abs(runs[r].points[at] / np.array(_golden.SADDLE[r]) - 1.0))) for r in RULES)
+    digits = max(float(np.max(np.abs(runs[r].points[at] / np.array(_golden.SADDLE[r]) - 1.0))) for r in runs)
     crossings = {label: [first_beyond(run, level) for level in LEVELS] for label, run in runs.items()}
     published = {k: v for k, v in crossings.items() if k != "Adam"}
     symmetry, escape = (_order(published, LEVELS.index(level)) for level in (0.1, 2.0))
