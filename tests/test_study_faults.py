@@ -4,6 +4,7 @@ import collections
 import concurrent.futures
 import json
 import math
+import multiprocessing
 import os
 import random
 import signal
@@ -116,17 +117,18 @@ def test_a_poison_trial_costs_itself_alone(kind, workers, tmp_path, monkeypatch)
 def test_a_worker_killed_from_outside_costs_no_trial():
     study = Study(SPACE, Random(seed=5))
     stop = threading.Event()
+    others = multiprocessing.active_children()  # an earlier test's pool may be idling in this process
 
     def hunt():
         """At most once per ten trials: workers that never get to begin are another matter."""
-        import multiprocessing
-
-        for kill in range(3):
-            while len(study.trials) < 10 * kill + 3:
-                time.sleep(0.05)
-            for child in multiprocessing.active_children()[:1]:
-                child.kill()
-        stop.set()
+        try:
+            for kill in range(3):
+                while len(study.trials) < 10 * kill + 3:
+                    time.sleep(0.05)
+                for child in [child for child in multiprocessing.active_children() if child not in others][:1]:
+                    child.kill()
+        finally:
+            stop.set()
 
     hunter = threading.Thread(target=hunt)
     hunter.start()
@@ -142,7 +144,7 @@ def test_a_pool_that_breaks_is_told_and_its_trials_run_next_time(tmp_path, monke
     monkeypatch.setenv("SWEEP_LOG", str(tmp_path / "log"))
     monkeypatch.setenv("SWEEP_POISON", "exit")
     study = Study(Space(n=Int(0, 40)), Grid(n=list(range(41))))
-    context = __import__("multiprocessing").get_context("spawn")
+    context = multiprocessing.get_context("spawn")
     with (
         concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool,
         pytest.raises(TrialError, match=r"executor broke.*executor=2"),
