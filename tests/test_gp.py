@@ -105,6 +105,15 @@ def test_covariances_of_different_columns_cannot_be_combined():
         _ = RBF(2) + RBF(3)
 
 
+@EVERY_KIND
+@pytest.mark.parametrize("additive", [False, True])
+def test_a_matrix_of_one_set_is_that_of_two_equal_ones(kind, additive):
+    """Only one of its triangles is worked out."""
+    one = np.random.default_rng(1).random((3, 23))
+    process, theta = KINDS[kind][0](3, [2], additive=additive), np.array([-0.5, 0.1, 0.4])
+    np.testing.assert_array_equal(process.matrix(theta, one, one), process.matrix(theta, one, one.copy()))
+
+
 def test_a_choice_is_at_distance_one_from_any_other():
     a = np.array([[0.1, 0.1, 0.9], [0.2, 0.2, 0.2]])
     got = Matern52(2, choices=[0]).matrix(np.log([0.5, 0.3]), a, a)

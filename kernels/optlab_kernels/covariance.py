@@ -101,13 +101,23 @@ def distances(
 
 @jit
 def covariance(
-    kind: int, a: np.ndarray, b: np.ndarray, w: np.ndarray, choice: np.ndarray, parts: np.ndarray, out: np.ndarray
+    kind: int,
+    a: np.ndarray,
+    b: np.ndarray,
+    w: np.ndarray,
+    choice: np.ndarray,
+    parts: np.ndarray,
+    same: bool,
+    out: np.ndarray,
 ) -> None:
-    """K(a, b): ``a (d, m)``, ``b (d, n)``, ``w (d,)``, ``choice (d,)`` of bool, ``parts (p + 1,)``, ``out (m, n)``."""
-    n = b.shape[1]
-    s = np.empty(n)
+    """K(a, b): ``a (d, m)``, ``b (d, n)``, ``w (d,)``, ``choice (d,)`` of bool, ``parts (p + 1,)``, ``out (m, n)``.
+
+    ``same`` says that a is b: then one triangle is worked out and copied.
+    """
+    s = np.empty(b.shape[1])
     share = 1.0 / (parts.size - 1)
     for i in range(a.shape[1]):
+        n = i + 1 if same else b.shape[1]
         for j in range(n):
             out[i, j] = 0.0
         for p in range(parts.size - 1):
@@ -121,6 +131,9 @@ def covariance(
             else:
                 for j in range(n):
                     out[i, j] += share * profile(MATERN52, s[j])
+        if same:
+            for j in range(i):
+                out[j, i] = out[i, j]
 
 
 @jit

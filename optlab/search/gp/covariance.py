@@ -79,7 +79,7 @@ class Stationary(Covariance):
     def matrix(self, theta: Array, a: Array, b: Array) -> Array:
         """k(s), see `optlab_kernels.covariance`."""
         out = np.empty((a.shape[1], b.shape[1]))
-        loops.covariance(self.kind, a, b, np.exp(-2.0 * theta), self.choice, self.parts, out)
+        loops.covariance(self.kind, a, b, np.exp(-2.0 * theta), self.choice, self.parts, a is b, out)
         return out
 
     def pull_theta(self, theta: Array, a: Array, weights: Array) -> Array:

@@ -10,11 +10,12 @@ from optlab.search.gp.acquisition import Acquisition
 from optlab.search.gp.candidates import candidates
 from optlab.search.gp.lattice import Lattice
 from optlab.search.gp.model import Posterior
+from optlab_kernels.points import apart
 
 Array = np.ndarray
-RESTARTS, ROUNDS = 8, 25
-CROWD = 200  # points in the model from which a preselection by the mean, and a shorter search, keep the cost down
-BY_MEAN, BY_CHANCE, FEWER, SHORTER = 96, 32, 4, 12
+RESTARTS, ROUNDS = 8, 12  # 25 rounds measured no better
+CROWD = 200  # points in the model from which a preselection by the mean, and fewer searches, keep the cost down
+BY_MEAN, BY_CHANCE, FEWER = 96, 32, 4
 APART = 0.1  # restarts that are not among the very best keep this distance
 HOPELESS = 7.0  # a rival that promises a thousandth of the best (in logarithms) isn't worth a trial
 SAME = 1e-6  # points this close are one
@@ -98,7 +99,7 @@ def next_point(
     first = _apart(q, ranked, FEWER if crowded else RESTARTS)
     starts, low, high = q[first], around.low[first], around.high[first]
     low, high = np.where(lattice.coarse, starts, low), np.where(lattice.coarse, starts, high)
-    ends, _ = bfgs.minimize(promise.descent, starts, low, high, SHORTER if crowded else ROUNDS, first=0.1, longest=0.3)
+    ends, _ = bfgs.minimize(promise.descent, starts, low, high, ROUNDS, first=0.1, longest=0.3)
     final = np.vstack([lattice.snap(ends), q[ranked[:RESTARTS]]])
     if lattice.discrete:
         steps = lattice.neighbours(final[int(np.argmax(promise(final)))])
@@ -123,11 +124,5 @@ def fresh(points: Array, taken: Array) -> Array:
 
 def _apart(q: Array, ranked: Array, count: int) -> Array:
     """Half the best candidates, half the best of those that are elsewhere."""
-    ordered = q[ranked]
-    chosen = list(range(min(count // 2, len(q))))
-    away = np.abs(ordered[:, None] - ordered[chosen]).max(2).min(1)
-    while len(chosen) < count and away.max() > APART:
-        i = int(np.argmax(away > APART))
-        chosen.append(i)
-        away = np.minimum(away, np.abs(ordered - ordered[i]).max(1))
-    return np.asarray(ranked[chosen])
+    chosen = np.empty(min(count, len(q)), np.int64)
+    return np.asarray(ranked[chosen[: apart(q[ranked], chosen, count // 2, APART)]])

@@ -195,15 +195,15 @@ class GP(Sampler):
         side = self._sides(tried, losses, np.array([_local(o.number) for o in done]))
         extra = None if self._belief is None else weighted(self._belief, FADING / len(losses))
         taken = running if self.noise else np.vstack([tried, running])
-        found = []
+        points: list[Array] = []
         for n in numbers:
+            if points:
+                post, taken = post.imagine(points[-1]), np.vstack([taken, points[-1]])
             rng = generator(self.seed, "gp", 2 * n)
             promise = promising(post, ACQUISITIONS[self.acquisition], extra)
             here = side if _local(n) else lambda _: np.inf
-            point = next_point(promise, self.lattice, here, self._spread, rng, taken, self._rival(n))
-            post, taken = post.imagine(point), np.vstack([taken, point])
-            found.append(self.space.decode(point))
-        return found
+            points.append(next_point(promise, self.lattice, here, self._spread, rng, taken, self._rival(n)))
+        return [self.space.decode(point) for point in points]
 
     def _sides(self, tried: Array, losses: Array, local: Array) -> Callable[[Array], float]:
         """The trust region's side at a point: each combination of choices has its own, from its own results."""
