@@ -21,7 +21,7 @@ from optlab.gallery._topics import LONG, TOPICS
 
 pytestmark = [
     pytest.mark.skipif(not JIT, reason="the figures train: hours without the compiler"),
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(3600),
 ]
 TIMED = {"bayes-cost"}  # what these measure are seconds
 EVERY_FIGURE = pytest.mark.parametrize("id", gallery.ids())

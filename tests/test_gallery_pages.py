@@ -1,7 +1,9 @@
 """The gallery's frame: data files, verdicts, what happens to a figure that fails or lies, hostile strings, pages."""
 
+import ast
 import dataclasses
 import html
+import io
 import json
 import os
 import subprocess
@@ -317,6 +319,22 @@ def test_a_figure_runs_alone(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "holds  adam-eps:" in done.stdout
     assert {p.name for p in (tmp_path / "gallery").iterdir()} == {f"adam-eps.{end}" for end in ("png", "svg", "npz")}
+
+
+@pytest.mark.skipif(not JIT, reason="slow without the compiler")
+@pytest.mark.parametrize("id", ["checkpoint", "lr-find"])
+def test_on_a_terminal_no_training_shows_a_bar_of_its_own(id, tmp_path, monkeypatch):
+    screen = io.StringIO()
+    screen.isatty = lambda: True
+    monkeypatch.setattr("sys.stderr", screen)
+    gallery.make(id, tmp_path, fast=True)
+    assert screen.getvalue() == ""
+
+
+def test_no_figure_trains_with_a_bar():
+    for path in Path(gallery.__path__[0]).glob("*.py"):
+        calls = {ast.unparse(n.func) for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)}
+        assert "ol.fit" not in calls, path
 
 
 def test_the_published_animation_keeps_its_frames():

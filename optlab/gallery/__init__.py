@@ -13,7 +13,9 @@ A figure module reads as a lesson from top to bottom:
 ``draw(data, out) -> list[Path]``
     the pictures, drawn from the same data.
 
-A module's name is the figure's id with underscores for hyphens; whatever starts with an underscore is no figure.
+A module's name is the figure's id with underscores for hyphens; whatever starts with an underscore is no figure. The
+names that figures take from here are `Setup`, `parts` (the rows of a data set), `line` (the look of a curve), `save`
+(pictures) and `main`, by which a figure runs alone.
 """
 
 import importlib
@@ -23,13 +25,15 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import NoReturn
 
 from optlab.errors import unknown
 from optlab.gallery._made import Made
-from optlab.gallery._setup import Setup
+from optlab.gallery._pictures import line, save
+from optlab.gallery._setup import Setup, parts
 from optlab.gallery._topics import in_order
 
-__all__ = ["FAILED_CLAIM", "Made", "Setup", "figure", "ids", "main", "make"]
+__all__ = ["FAILED_CLAIM", "Made", "Setup", "figure", "ids", "line", "main", "make", "parts", "save"]
 
 FAILED_CLAIM = 4  # the exit code
 
@@ -91,8 +95,8 @@ def make(id: str, out: Path, *, fast: bool = False, data: str | None = None, see
     )
 
 
-def main(id: str) -> int:
-    """What ``python -m optlab.gallery.NAME`` does: the figure into ``./gallery``, its verdicts on stdout."""
+def main(id: str) -> NoReturn:
+    """What ``python -m optlab.gallery.NAME`` does: the figure into ``./gallery``, and its verdicts on stdout."""
     out = Path("gallery")
     made = make(id, out)
     for v in made.verdicts:
@@ -101,4 +105,4 @@ def main(id: str) -> int:
             print(f"  {v.explanation}")
     for name in (*made.pictures, made.data):
         print(f"wrote {out / name}")
-    return FAILED_CLAIM if made.false else 0
+    raise SystemExit(FAILED_CLAIM if made.false else 0)

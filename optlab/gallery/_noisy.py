@@ -23,10 +23,10 @@ def expected(rate: float, steps: int, batch: int = 1) -> np.ndarray:
     return np.array(losses)
 
 
-def closed_form(rate: float, steps: int, batch: int = 1) -> np.ndarray:
-    """The same without a recursion: e_t = f + (1 - a h)^(2t) (1 - f), f = a s / (B h (2 - a h))."""
+def closed_form(rate: float, steps: int) -> np.ndarray:
+    """The same for a batch of 1 without a recursion: e_t = f + (1 - a h)^(2t) (1 - f), f = a s / (h (2 - a h))."""
     shrink = (1 - rate * CURVATURE) ** 2
-    end = rate * VARIANCE / (batch * CURVATURE * (2 - rate * CURVATURE))
+    end = rate * VARIANCE / (CURVATURE * (2 - rate * CURVATURE))
     e = end + shrink ** np.arange(steps + 1)[:, None] * (1 - end)
     return np.asarray(e @ CURVATURE / 2)
 

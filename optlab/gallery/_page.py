@@ -80,7 +80,7 @@ def _card(made: "Made") -> str:
 # ---- a figure -------------------------------------------------------------------------------------------------------
 
 
-def figure_page(made: "Made", before: "Made | None" = None, after: "Made | None" = None) -> str:
+def figure_page(made: "Made", before: "Made | None", after: "Made | None") -> str:
     """The figure: what is seen, what it is about, its claims, what to try, and how to make it."""
     first, *rest = made.text.split("\n\n")
     links = _links(before, after)

@@ -1,9 +1,12 @@
 """Every picture in two forms: PNG to look at, SVG to print; the same bytes for the same figure."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from optlab.viz.style import COLORS, DASHES
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 DOTS = 130  # per inch
@@ -18,3 +21,16 @@ def save(figure: "Figure", out: Path, name: str) -> list[Path]:
         figure.savefig(paths[0], dpi=DOTS)
         figure.savefig(paths[1], metadata={"Date": None, "Creator": None})
     return paths
+
+
+def line(i: int) -> dict[str, Any]:
+    """Colour and dash of the i-th line of a picture: either tells it from the others."""
+    return {"color": COLORS[i], "linestyle": DASHES[i % len(DASHES)]}
+
+
+def plain_numbers(ax: "Axes") -> None:
+    """0.3 and not 3 x 10^-1 along a logarithmic axis of about one decade."""
+    from matplotlib.ticker import StrMethodFormatter
+
+    for set_formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
+        set_formatter(StrMethodFormatter("{x:g}"))

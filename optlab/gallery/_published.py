@@ -1,6 +1,7 @@
 """The looks of the two published animations: 620 x 480, 199 frames of 40 ms, their colours, no axes."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,8 +70,6 @@ def saddle(runs: "Mapping[str, Run]", path: Path, frames: int = FRAMES) -> Path:
 
 def _inside(run: "Run") -> "Run":
     """The run up to where it leaves the box; 3-D axes do not clip."""
-    from dataclasses import replace
-
     outside = np.abs(run.points[:, 1]) > 2.0
     rows = int(np.argmax(outside)) if outside.any() else run.rows
     return replace(run, rows=max(rows, 1))

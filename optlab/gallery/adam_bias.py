@@ -15,21 +15,20 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup
+from optlab.gallery import Setup, line, main, save
 from optlab.verdict import Verdict, at_most, equals
 
 TITLE = "Adam with and without bias correction"
 SOURCE = "deck, Optimizers: ADAM; Kingma & Ba 2015, sections 3 and 6.4"
 TRY = (
-    "Add (0.99, 0.999): 5 to CASES: R_1 is 0.01 / sqrt(0.001) = 0.32. Now the mean is the slower of the two, and "
+    "Add (0.99, 0.999) to CASES: R_1 is 0.01 / sqrt(0.001) = 0.32. Now the mean is the slower of the two, and "
     "uncorrected steps begin too short."
 )
 
 STEPS, RATE = 40_000, 1e-3
-SLOPE = ol.Surface(lambda x, y: x + y, gradient=lambda x, y: (1.0, 1.0), domain=((-50, 50), (-50, 50)), name="slope")
-CASES = {(0.9, 0.99): 0, (0.9, 0.999): 1, (0.9, 0.9999): 2, (0.0, 0.999): 3, (0.0, 0.9999): 4}
-# R_1, the largest R_t and its t, the last t with R_t > 1.01
+SLOPE = ol.Surface(lambda x, y: x + y, gradient=lambda x, y: (1.0, 1.0), name="slope")
+CASES = ((0.9, 0.99), (0.9, 0.999), (0.9, 0.9999), (0.0, 0.999), (0.0, 0.9999))  # (b1, b2)
+# R_1, the largest R_t and its t, the last t with R_t > 1.01 if it was worked out
 GOLDEN: dict[tuple[float, float], tuple[float, float, int, int | None]] = {
     (0.9, 0.999): (3.1623, 6.5685, 12, 3924),
     (0.9, 0.9999): (10.0, 20.7202, 12, 39267),
@@ -87,6 +86,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
             shown,
             {f"b1 {a}, b2 {b}": g for (a, b), g in GOLDEN.items()},
             off < 5e-4 and all(f[2:] == g[2:] for f, g in zip(found.values(), GOLDEN.values(), strict=True)),
+            "ratios to 5e-4, the digits of the table; steps exactly",
         ),
         equals(
             "adam-bias:beale",
@@ -100,12 +100,12 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
 def draw(data: dict[str, Any], out: Path) -> list[Path]:
     """The ratio against the step; the two paths on Beale."""
     from optlab.viz.contour import plot_paths
-    from optlab.viz.style import COLORS, DASHES, figure
+    from optlab.viz.style import figure
 
     fig = figure(size=(12.0, 4.8))
     left, right = fig.subplots(1, 2)
     for i, ((b1, b2), r) in enumerate(data["ratios"].items()):
-        left.loglog(np.arange(1, STEPS + 1), r, color=COLORS[i], linestyle=DASHES[i % 4], label=f"b1 = {b1}, b2 = {b2}")
+        left.loglog(np.arange(1, STEPS + 1), r, **line(i), label=f"b1 = {b1}, b2 = {b2}")
     left.axhline(1.0, color="grey", linewidth=0.8)
     left.set(
         xlabel="step t", ylabel="uncorrected / corrected step", title="how much longer a step is without correction"
@@ -118,6 +118,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("adam-bias"))
+    main("adam-bias")

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup
+from optlab.gallery import Setup, line, main, save
 from optlab.verdict import Verdict, at_most
 
 TITLE = "Adam's epsilon, four conventions"
@@ -104,12 +103,12 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
 
 def draw(data: dict[str, Any], out: Path) -> list[Path]:
     """Length of the first step against the gradient's size."""
-    from optlab.viz.style import COLORS, DASHES, figure
+    from optlab.viz.style import figure
 
     fig = figure(size=(8.4, 5.0))
     ax = fig.add_subplot()
     for i, (name, lengths) in enumerate(data["lengths"].items()):
-        ax.loglog(GRADIENTS, lengths, color=COLORS[i], linestyle=DASHES[i], linewidth=1.8, label=name)
+        ax.loglog(GRADIENTS, lengths, **line(i), linewidth=1.8, label=name)
     ax.axvline(EPS, color="grey", linewidth=0.8, linestyle=":")
     ax.text(EPS * 1.3, 2e-5, "|g| = epsilon", color="dimgrey", fontsize="small")
     ax.set(xlabel="size of the gradient", ylabel="length of the first step / rate", ylim=(1e-5, 10), title=TITLE)
@@ -119,6 +118,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("adam-eps"))
+    main("adam-eps")

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup
+from optlab.gallery import Setup, line, main, save
 from optlab.verdict import Verdict, at_least, at_most
 
 TITLE = "Adam as momentum plus RMSProp"
@@ -30,9 +29,8 @@ START, STEPS, RATE, BETA2 = (1.0, 1.6), 300, 0.1, 0.999
 RULES = {
     "Adam, b1 = 0, not corrected": ol.Adam(lr=RATE, beta1=0.0, beta2=BETA2, bias_correction=False),
     "RMSProp": ol.RMSProp(lr=RATE, alpha=BETA2, lr_inside=True),  # multiplies before it divides, as Adam does
-    "Adam, b1 = 0": ol.Adam(
-        lr=RATE, beta1=0.0, beta2=BETA2, eps_hat=True
-    ),  # epsilon before the correction, as in RMSProp
+    # epsilon before the correction, as in RMSProp
+    "Adam, b1 = 0": ol.Adam(lr=RATE, beta1=0.0, beta2=BETA2, eps_hat=True),
     "Adam, not corrected": ol.Adam(lr=RATE, beta2=BETA2, bias_correction=False),
     "RMSProp with momentum": ol.RMSProp(lr=0.1 * RATE, alpha=BETA2, momentum=0.9),  # 1 - b1 = 0.1
 }
@@ -95,7 +93,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
 def draw(data: dict[str, Any], out: Path) -> list[Path]:
     """The paths; how far apart the pairs are."""
     from optlab.viz.contour import plot_paths
-    from optlab.viz.style import COLORS, DASHES, figure
+    from optlab.viz.style import figure
 
     fig = figure(size=(12.8, 5.0))
     left, right = fig.subplots(1, 2)
@@ -109,7 +107,7 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     }
     for i, (name, apart) in enumerate(pairs.items()):
         distance = np.maximum(np.abs(apart).max(1), 1e-17)
-        right.semilogy(distance, color=COLORS[i], linestyle=DASHES[i], linewidth=1.8, label=name)
+        right.semilogy(distance, **line(i), linewidth=1.8, label=name)
     right.set(
         xlabel="step", ylabel="distance (1e-17 is none)", ylim=(1e-18, 1e3), title="Adam and what it is compared with"
     )
@@ -119,6 +117,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("adam-rmsprop"))
+    main("adam-rmsprop")

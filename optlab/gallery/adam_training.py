@@ -17,10 +17,8 @@ import numpy as np
 
 import optlab as ol
 from optlab.data.dataset import Part
-from optlab.gallery._adam import losses_and_accuracy, seeds
-from optlab.gallery._network import BATCH, mlp
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup, parts
+from optlab.gallery import Setup, main, parts, save
+from optlab.gallery._network import BATCH, losses_and_accuracies, mlp
 from optlab.verdict import Verdict, at_least, at_most
 
 TITLE = "Adam's bias correction in training: rate, b2 and the first epoch"
@@ -35,7 +33,7 @@ RATES = (1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 DECAYS = [(b1, b2) for b1 in (0.0, 0.9) for b2 in (0.99, 0.999, 0.9999)]
 TABLE = (1e-3, 1e-2, 3e-2)
 EPOCHS, SEEDS, STEPS = 20, 5, 100
-WITH, WITHOUT = True, False
+WITHOUT, WITH = 0, 1  # the correction
 
 
 def same_steps(train: Part, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -43,7 +41,7 @@ def same_steps(train: Part, seed: int) -> tuple[np.ndarray, np.ndarray]:
     curves = []
     for correct in (WITHOUT, WITH):
         model = mlp(train, seed, dtype="float64")
-        optimizer = ol.Optimizer(model.parameters(), ol.Adam(lr=1e-3, eps=1e-14, bias_correction=correct))
+        optimizer = ol.Optimizer(model.parameters(), ol.Adam(lr=1e-3, eps=1e-14, bias_correction=bool(correct)))
         rng = np.random.default_rng(seed)
         x, y, losses = train.x.astype(float), train.y, np.empty(STEPS)
         for t in range(1, STEPS + 1):
@@ -62,15 +60,15 @@ def same_steps(train: Part, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def run(setup: Setup) -> dict[str, Any]:
     """Every pair of decays, with and without correction, at every rate."""
     train, val, _ = parts(setup)
-    rates = TABLE if setup.fast else RATES
-    losses = np.empty((len(DECAYS), 2, len(rates), len(seeds(setup, SEEDS)), EPOCHS))
+    rates, seeds = TABLE if setup.fast else RATES, setup.seeds(SEEDS, larger=2)
+    losses = np.empty((len(DECAYS), 2, len(rates), len(seeds), EPOCHS))
     accuracies = np.empty(losses.shape[:-1])
     for i, (b1, b2) in enumerate(DECAYS):
         for correct in (WITHOUT, WITH):
             for j, rate in enumerate(rates):
-                rule = ol.Adam(lr=rate, beta1=b1, beta2=b2, bias_correction=correct)
-                trained = losses_and_accuracy((train, val), rule, EPOCHS, seeds(setup, SEEDS))
-                losses[i, int(correct), j], accuracies[i, int(correct), j] = trained
+                rule = ol.Adam(lr=rate, beta1=b1, beta2=b2, bias_correction=bool(correct))
+                trained = losses_and_accuracies((train, val), rule, EPOCHS, seeds)
+                losses[i, correct, j], accuracies[i, correct, j] = trained
     same = dict(zip(("uncorrected", "lengthened"), same_steps(train, setup.seed), strict=True))
     return {"rates": np.array(rates), "losses": losses, "accuracies": accuracies, **same}
 
@@ -82,7 +80,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
     at = [rates.index(rate) for rate in TABLE]
     small, _, large = at
     first, last = losses[..., 0], losses[..., -1]
-    fails = accuracies[slides, int(WITHOUT), large]
+    fails = accuracies[slides, WITHOUT, large]
     lowest = last[slides].argmin(-1)
     best = accuracies.mean(-1).max(-1)
     return [
@@ -91,34 +89,34 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
             "without correction b2 = 0.9999 fails at a rate of 0.03 with every seed: highest validation accuracy",
             fails.max(),
             0.5,
-            f"with correction {accuracies[slides, int(WITH), large].mean():.3f} on average, "
-            f"with b2 = 0.999 and no correction {accuracies[usual, int(WITHOUT), large].mean():.3f}",
+            f"with correction {accuracies[slides, WITH, large].mean():.3f} on average, "
+            f"with b2 = 0.999 and no correction {accuracies[usual, WITHOUT, large].mean():.3f}",
         ),
         at_least(
             "adam-training:early",
             "it fails in the first epoch: its loss there is so many times that with correction",
-            first[slides, int(WITHOUT), large] / first[slides, int(WITH), large],
+            first[slides, WITHOUT, large] / first[slides, WITH, large],
             2.0,
             "mean over the seeds",
         ),
         at_most(
             "adam-training:b2",
             "with correction b2 = 0.9999 or 0.999 makes no difference to the loss after the first epoch",
-            np.abs(first[slides, int(WITH), at] / first[usual, int(WITH), at] - 1).max(),
+            np.abs(first[slides, WITH, at] / first[usual, WITH, at] - 1).max(),
             0.05,
             "largest relative difference at rates 0.001, 0.01, 0.03",
         ),
         at_least(
             "adam-training:shift",
             "without correction the best rate is lower: by this factor at b2 = 0.9999",
-            rates[lowest[int(WITH)]] / rates[lowest[int(WITHOUT)]],
+            rates[lowest[WITH]] / rates[lowest[WITHOUT]],
             3.0,
             "best by the training loss after 20 epochs",
         ),
         at_least(
             "adam-training:small",
             'at a rate of 0.001 "without" looks better: the loss with correction over that without, b2 = 0.999',
-            last[usual, int(WITH), small] / last[usual, int(WITHOUT), small],
+            last[usual, WITH, small] / last[usual, WITHOUT, small],
             2.0,
             "its steps are longer, and a rate of 0.001 is too low here",
         ),
@@ -149,7 +147,7 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
         ax = panels.flat[i]
         for correct, name, color in ((WITH, "corrected", COLORS[0]), (WITHOUT, "not corrected", COLORS[1])):
             for epoch, dash in ((0, DASHES[1]), (EPOCHS - 1, DASHES[0])):
-                curve = data["losses"][i, int(correct), :, :, epoch].mean(-1)
+                curve = data["losses"][i, correct, :, :, epoch].mean(-1)
                 label = f"{name}, after epoch {epoch + 1}"
                 ax.loglog(data["rates"], curve, color=color, linestyle=dash, marker="o", markersize=4, label=label)
         ax.set(title=f"b1 = {b1:g}, b2 = {b2:g}")
@@ -164,6 +162,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("adam-training"))
+    main("adam-training")

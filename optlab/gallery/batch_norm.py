@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._network import BATCH, mlp
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup, parts
+from optlab.gallery import Setup, main, parts, save
+from optlab.gallery._network import BATCH, fit, mlp
 from optlab.verdict import Verdict, at_least, at_most
 
 TITLE = "Batch normalisation and the size of the first weights"
@@ -40,7 +39,7 @@ def run(setup: Setup) -> dict[str, Any]:
     def trained(scale: float, batch_norm: bool, seed: int) -> tuple[float, float]:
         model = mlp(train, seed, HIDDEN, scale, batch_norm=batch_norm)
         before = model.state_dict()["0.weight"]
-        ol.fit(model, train, None, ol.SGD(lr=LR), steps=STEPS, batch_size=BATCH, seed=seed)
+        fit(model, train, None, ol.SGD(lr=LR), steps=STEPS, batch_size=BATCH, seed=seed)
         moved = np.linalg.norm(model.state_dict()["0.weight"] - before) / np.linalg.norm(before)
         return model.evaluate(val).accuracy or 0.0, float(moved)
 
@@ -67,7 +66,12 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
             0.85,
             told["batch norm"],
         ),
-        at_least("batch-norm:ten", "... and 10 does in part", mean["batch norm"][10.0], 0.6),
+        at_least(
+            "batch-norm:ten",
+            "with ten times He's weights it learns in part: mean accuracy",
+            mean["batch norm"][10.0],
+            0.6,
+        ),
         at_most(
             "batch-norm:plain",
             "without it 0.01, 0.1 and 10 times He's weights do not: highest mean accuracy",
@@ -113,6 +117,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("batch-norm"))
+    main("batch-norm")

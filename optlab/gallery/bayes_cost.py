@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup
+from optlab.gallery import Setup, main, save
 from optlab.search import GP, Float, Space
 from optlab.search.gp.covariance import Matern52
 from optlab.search.gp.factor import Factor
@@ -40,12 +39,12 @@ DIMENSION = 4
 LENGTHSCALE, NOISE = 0.5, 1e-3
 
 
-def least(work: Callable[[], Any], repeats: int = REPEATS) -> float:
+def least(repeats: int, work: Callable[..., Any], *arguments: Any) -> float:
     """The least CPU seconds of several repetitions."""
     taken = []
     for _ in range(repeats):
         began = time.process_time()
-        work()
+        work(*arguments)
         taken.append(time.process_time() - began)
     return min(taken)
 
@@ -77,7 +76,7 @@ def proposals(results: tuple[int, ...], rng: np.random.Generator) -> list[float]
     taken = []
     for n in results:
         sampler.propose([n], seen[:n])  # makes the fits up to n
-        taken.append(least(lambda n=n: sampler.propose([n], seen[:n])))  # type: ignore[misc]
+        taken.append(least(REPEATS, sampler.propose, [n], seen[:n]))
     return taken
 
 
@@ -90,10 +89,10 @@ def run(setup: Setup) -> dict[str, Any]:
     with one_thread:
         for n in sizes:
             a = matrix(n, rng)
-            before = Factor.of(np.ascontiguousarray(a[:-1, :-1]))
-            whole.append(least(lambda a=a: Factor.of(a)))  # type: ignore[misc]
-            row.append(least(lambda f=before, a=a: f.append(a[-1, :-1], a[-1, -1]), 3 * REPEATS))  # type: ignore[misc]
-            grown, new = before.append(a[-1, :-1], a[-1, -1]), Factor.of(a)
+            before, last = Factor.of(np.ascontiguousarray(a[:-1, :-1])), (a[-1, :-1], a[-1, -1])
+            whole.append(least(REPEATS, Factor.of, a))
+            row.append(least(3 * REPEATS, before.append, *last))
+            grown, new = before.append(*last), Factor.of(a)
             error = max(error, float(np.abs(np.tril(grown.lower - new.lower)).max()))
     return {
         "sizes": np.array(sizes),
@@ -164,6 +163,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("bayes-cost"))
+    main("bayes-cost")

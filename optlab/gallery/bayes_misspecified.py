@@ -19,9 +19,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._pictures import save
+from optlab.gallery import Setup, main, save
 from optlab.gallery._regret import bests, exact_median, plot_bands, quartiles
-from optlab.gallery._setup import Setup
 from optlab.search import Sampler
 from optlab.search.gp import bfgs
 from optlab.search.gp.acquisition import log_ei
@@ -144,6 +143,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("bayes-misspecified"))
+    main("bayes-misspecified")

@@ -21,8 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup
+from optlab.gallery import Setup, main, save
 from optlab.search import GP, Float, Space, Study
 from optlab.verdict import Verdict, at_most
 
@@ -32,11 +31,11 @@ if TYPE_CHECKING:
 TITLE = "Bayesian optimization step by step"
 SOURCE = "post, Bayesian Optimization; Jones, Schonlau & Welch 1998, equation 15; the function: Forrester et al. 2008"
 TRY = (
-    "Replace the acquisition by the mean alone (`promise = -mean`): nothing is explored any more. From three starts "
-    "12 of 20 searches find the minimum in place of 14; from six still all do, since the curve has only two valleys."
+    "Replace the acquisition by the mean alone (`promise = -mean`), which explores nothing: with SEEDS = 20, 12 "
+    "searches from three starts find the minimum, not 14; from six all still do, as the curve has only two valleys."
 )
 
-LEAST_AT, LEAST = 0.757249, -6.020740  # of the function on [0, 1]
+LEAST = -6.020740  # of the function on [0, 1], at 0.757249
 STARTS, TOTAL, SEEDS, FINE = (3, 6), 12, 15, 1001
 CLOSE, BY_CHANCE = 0.05, 0.21  # f is that close on 1.94 % of [0, 1]: 1 - (1 - 0.0194)^12
 EXACT = 1e-3  # the noise that the model is told of: next to none
@@ -176,6 +175,4 @@ def animate(run: dict[str, np.ndarray], path: Path) -> Path:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("bayes-steps"))
+    main("bayes-steps")

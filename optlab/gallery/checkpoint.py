@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._network import BATCH, mlp
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup, parts
+from optlab.gallery import Setup, line, main, parts, save
+from optlab.gallery._network import BATCH, fit, mlp
 from optlab.verdict import Verdict, at_least, equals
 
 TITLE = "Checkpoints: resumed to the last bit"
@@ -70,10 +69,10 @@ def best_epoch(train: Any, val: Any, seed: int) -> dict[str, Any]:
     few, model, as_long = train.take(100, seed=seed), network(train, seed), network(train, seed)
     with tempfile.TemporaryDirectory() as folder:
         callbacks = [ol.EarlyStopping(PATIENCE), ol.Checkpoint(folder)]
-        history = ol.fit(model, few, val, RULE, epochs=200, seed=seed, callbacks=callbacks)
+        history = fit(model, few, val, RULE, epochs=200, seed=seed, callbacks=callbacks)
         loaded = network(train, seed + 1).load(folder)
     best, _ = history.best("val_loss")
-    ol.fit(as_long, few, val, RULE, epochs=best, seed=seed)
+    fit(as_long, few, val, RULE, epochs=best, seed=seed)
     found = {"early stopping": model, "loaded checkpoint": loaded}
     agree = {name: same(back.state_dict(), as_long.state_dict()) for name, back in found.items()}
     return {"same": agree, "epochs": f"best epoch {best} of {history.epochs}"}
@@ -88,19 +87,19 @@ def run(setup: Setup) -> dict[str, Any]:
         return lambda run: run.stop("enough for today") if run.epoch == epoch else None
 
     model, resumed = network(train, seed), []
-    whole = ol.fit(model, train, val, epochs=EPOCHS, **options)
+    whole = fit(model, train, val, epochs=EPOCHS, **options)
     with tempfile.TemporaryDirectory() as folder:
         for epoch in range(1, EPOCHS):
             place = Path(folder) / str(epoch)
             saving = [stop_after(epoch), ol.Checkpoint(place)]
-            ol.fit(network(train, seed), train, val, epochs=EPOCHS, callbacks=saving, **options)
+            fit(network(train, seed), train, val, epochs=EPOCHS, callbacks=saving, **options)
             again = network(train, seed + 1)
-            history = ol.fit(again, train, val, resume=place, epochs=EPOCHS)
+            history = fit(again, train, val, resume=place, epochs=EPOCHS)
             curves = same(history, whole) and same(history.steps, whole.steps)
             resumed.append(curves and same(again.state_dict(), model.state_dict()))
     half = network(train, seed)
-    first = ol.fit(half, train, val, epochs=EPOCHS, callbacks=[stop_after(EPOCHS // 2)], **options)
-    rest = ol.fit(half, train, val, epochs=EPOCHS - EPOCHS // 2, **options)  # the weights only: all else starts over
+    first = fit(half, train, val, epochs=EPOCHS, callbacks=[stop_after(EPOCHS // 2)], **options)
+    rest = fit(half, train, val, epochs=EPOCHS - EPOCHS // 2, **options)  # the weights only: all else starts over
     return {
         "resumed": resumed,
         "by hand": [same(by_hand(train, seed, stop), by_hand(train, seed, None)) for stop in range(1, STEPS)],
@@ -146,13 +145,13 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
 
 def draw(data: dict[str, Any], out: Path) -> list[Path]:
     """Rate and loss of the whole run and of one resumed from its weights alone."""
-    from optlab.viz.style import COLORS, DASHES, figure
+    from optlab.viz.style import figure
 
     fig = figure(size=(12.5, 4.8))
     left, right = fig.subplots(1, 2)
     runs = {"whole, or resumed": data["whole"].steps, "resumed from the weights alone": data["weights only"]}
     for i, (label, steps) in enumerate(runs.items()):
-        look = {"color": COLORS[i], "linestyle": DASHES[i], "linewidth": 1.8, "label": label}
+        look = line(i) | {"linewidth": 1.8, "label": label}
         left.plot(steps["lr"], **look)
         right.semilogy(np.convolve(steps["loss"], np.full(5, 0.2), "valid"), **look)
     for ax in (left, right):
@@ -165,6 +164,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("checkpoint"))
+    main("checkpoint")

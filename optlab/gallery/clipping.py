@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup
+from optlab.gallery import Setup, line, main, save
 from optlab.verdict import Verdict, at_least, at_most, equals
 
 TITLE = "Clipping an exploding gradient"
@@ -80,7 +79,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
             "f after 20,000 steps is 8.4e-7 with c = 1 and 1.0e-7 with c = 10, relatively",
             max(abs(ends[limit] / want - 1) for limit, want in ENDS.items()),
             0.05,
-            ", ".join(f"c = {limit:g}: {value:.2g}" for limit, value in ends.items()),
+            ", ".join(f"c = {limit:g}: {value:.2g}" for limit, value in ends.items()) + "; the table has two digits",
         ),
         at_least(
             "clipping:without",
@@ -113,7 +112,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
 
 def draw(data: dict[str, Any], out: Path) -> list[Path]:
     """The ways on the surface; the length of each step and f against the step."""
-    from optlab.viz.style import COLORS, DASHES, figure
+    from optlab.viz.style import figure
 
     fig = figure(size=(14.0, 4.8))
     left, middle, right = fig.subplots(1, 3)
@@ -121,27 +120,24 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     left.contour(xs, ys, values, levels=np.geomspace(0.01, 6e4, 22), colors="silver", linewidths=0.7)
     left.plot(*START, "o", color="black")
     left.text(3.06, 4.02, "start")
-    left.plot(3.0, 0.5, "*", color="grey", markersize=15)
-    x, y = data["without"][1] - START
-    left.annotate(
-        "", (3.0 + 0.6 * x / np.hypot(x, y), 4.0 + 0.6 * y / np.hypot(x, y)), START, arrowprops={"arrowstyle": "->"}
-    )
-    left.text(2.02, 3.55, "not clipped: to\n(−22.6, −53.5)", fontsize="small")
+    left.plot(*ol.SURFACES["beale"].minima[0], "*", color="grey", markersize=15)
+    first = data["without"][1]
+    away = (first - START) / np.linalg.norm(first - START)
+    left.annotate("", START + 0.6 * away, START, arrowprops={"arrowstyle": "->"})
+    left.text(2.02, 3.55, f"not clipped: to\n({first[0]:.1f}, {first[1]:.1f})".replace("-", "−"), fontsize="small")
     for i, (limit, points) in enumerate(data["points"].items()):
-        look = {"color": COLORS[i], "linestyle": DASHES[i], "linewidth": 1.8}
+        look = line(i) | {"linewidth": 1.8}
         left.plot(*points.T, label=f"c = {limit:g}", **look)
         middle.loglog(np.arange(1, len(points)), np.linalg.norm(np.diff(points, axis=0), axis=1), **look)
         right.loglog(np.arange(1, len(points)), data["values"][limit][1:], **look)
     left.set(xlabel="x", ylabel="y", title="Beale from (3, 4), SGD 0.001")
     left.legend(loc="lower left")
-    middle.set(xlabel="step", title="length of the step: a c, then plain SGD")
-    right.set(xlabel="step", title="f")
+    middle.set(xlabel="step", ylabel="length of the step", title="a c while clipped, then plain SGD")
+    right.set(xlabel="step", ylabel="f", title="f on the way")
     for ax in (middle, right):
         ax.grid(alpha=0.3)
     return save(fig, out, "clipping")
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("clipping"))
+    main("clipping")

@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._pictures import save
+from optlab.gallery import Setup, main, parts, save
 from optlab.gallery._regret import bests, plot_bands, quartiles
 from optlab.gallery._settings import SPACE, train
-from optlab.gallery._setup import Setup, parts
 from optlab.search import GP, Grid, Random, Sampler, Sobol, Space
 from optlab.verdict import Verdict
 
@@ -39,8 +38,8 @@ NETWORK_GRID: dict[str, Any] = {  # 5 x 2 x 2; the rest in the middle
     "log2_batch": [6], "layers": [1], "l2": [1e-4],
 }  # fmt: skip
 METHODS: dict[str, Callable[[int], Sampler]] = {
-    "random": lambda seed: Random(seed),
-    "Sobol": lambda seed: Sobol(seed),
+    "random": Random,
+    "Sobol": Sobol,
     "Gaussian process": lambda seed: GP(seed, initial=5),
 }
 
@@ -138,6 +137,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("compare"))
+    main("compare")

@@ -17,9 +17,7 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery import _golden, _published
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup
+from optlab.gallery import Setup, _golden, _published, main, save
 from optlab.verdict import Verdict, at_most, equals
 
 TITLE = "Six optimizers on a loss surface"
@@ -165,6 +163,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("contours"))
+    main("contours")

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup, parts
+from optlab.gallery import Setup, main, parts, save
+from optlab.gallery._network import BATCH, fit, mlp
 from optlab.verdict import Verdict, at_most
 
 TITLE = "One held-out part or five folds"
@@ -37,8 +37,8 @@ def run(setup: Setup) -> dict[str, Any]:
     scores = []
     for seed in range(setup.seed * 1000, setup.seed * 1000 + splits):
         for train, held in rows.folds(FOLDS, seed=seed):
-            model = ol.nn.MLP([train.x.shape[1], 32, len(rows.data.classes)], seed=seed)
-            ol.fit(model, train, None, ol.Adam(lr=RATE), epochs=EPOCHS, batch_size=64, seed=seed, verbose=False)
+            model = mlp(train, seed)
+            fit(model, train, None, ol.Adam(lr=RATE), epochs=EPOCHS, batch_size=BATCH, seed=seed)
             scores.append(model.evaluate(held).accuracy)
     return {"scores": np.array(scores, float).reshape(splits, FOLDS), "data": setup.data}
 
@@ -90,6 +90,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("cross-validation"))
+    main("cross-validation")

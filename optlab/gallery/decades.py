@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._network import BATCH, mlp
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup, parts
+from optlab.gallery import Setup, main, parts, save
+from optlab.gallery._network import BATCH, fit, mlp
 from optlab.search import Float, Grid, Random, Space, Study
 from optlab.verdict import Verdict, at_most
 
@@ -33,7 +32,7 @@ SWEEP, EPOCHS, SEEDS = 40, 30, 5
 
 
 def draws(log: bool, seed: int) -> np.ndarray:
-    """7,000 draws of a rate by the random sampler."""
+    """Rates as the random sampler draws them."""
     sampler = Random(seed=seed)
     sampler.bind(Space(lr=Float(LOW, HIGH, log=log)))
     return np.array([params["lr"] for params in sampler.propose(range(DRAWS), [])])
@@ -42,13 +41,13 @@ def draws(log: bool, seed: int) -> np.ndarray:
 def run(setup: Setup) -> dict[str, Any]:
     """Draws on both scales; coarse to fine, and the dense sweep."""
     train, val, _ = parts(setup)
-    seeds = setup.seeds(SEEDS) if setup.data == "digits" else [setup.seed]
+    seeds = setup.seeds(SEEDS, larger=1)
 
     def accuracy(params: dict[str, float]) -> float:
         scores = []
         for seed in seeds:
             model, rule = mlp(train, seed), ol.SGD(lr=params["lr"])
-            ol.fit(model, train, None, rule, epochs=EPOCHS, batch_size=BATCH, seed=seed, verbose=False)
+            fit(model, train, None, rule, epochs=EPOCHS, batch_size=BATCH, seed=seed)
             scores.append(model.evaluate(val).accuracy or 0.0)
         return float(np.mean(scores))
 
@@ -132,6 +131,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("decades"))
+    main("decades")

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._few import EPOCHS, above, shown, train_few
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup, parts
+from optlab.gallery import Setup, line, main, parts, save
+from optlab.gallery._few import EPOCHS, train_few
+from optlab.gallery._means import above, shown
 from optlab.verdict import Verdict, at_most, equals
 
 TITLE = "Early stopping: the validation loss rises while the training loss falls"
@@ -68,7 +68,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
             },
             "rise > 2 standard errors, training falls in every run",
             above(rise) and bool((train[:, -1] < train[:, KNOWN - 1]).all()),
-            f"{len(val)} draws of 100 pictures; one draw of another program had 0.342, 0.389 and 0.0003",
+            f"{len(val)} draws of 100 pictures; one draw of digits in another program had 0.342, 0.389 and 0.0003",
         ),
         equals(
             "early-stopping:restored",
@@ -109,7 +109,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
 
 def draw(data: dict[str, Any], out: Path) -> list[Path]:
     """Losses of every run and their mean, the turn of the validation loss enlarged; accuracy beside them."""
-    from optlab.viz.style import COLORS, DASHES, figure
+    from optlab.viz.style import COLORS, figure
 
     fig = figure(size=(14.0, 4.6))
     both, zoomed, right = fig.subplots(1, 3)
@@ -120,19 +120,17 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
         i = int(name != "train_loss")
         ax.plot(epochs, data[name].T, color=COLORS[i], linewidth=0.5, alpha=0.3)
         label = "validation" if i else "training"
-        ax.plot(epochs, data[name].mean(0), color=COLORS[i], linestyle=DASHES[i], linewidth=2.5, label=label)
+        ax.plot(epochs, data[name].mean(0), **line(i), linewidth=2.5, label=label)
         ax.axvline(best, color="grey", linewidth=0.8, linestyle=":")
         ax.set(xscale="log", xlabel="epoch", xlim=(1, len(epochs)))
         ax.grid(alpha=0.3)
     both.set(yscale="log", ylabel="loss", ylim=(5e-5, 3), title="both losses")
     both.legend(loc="lower left")
     low, high = data["val_loss"].min(), data["val_accuracy"].max()
-    zoomed.set(ylim=(0.8 * low, 3 * low), title=f"validation loss: lowest at epoch {best}, then it rises")
-    right.set(ylim=(high - 0.25, high + 0.03), title="share of right answers: it does not fall")
+    zoomed.set(ylim=(0.8 * low, 3 * low), ylabel="validation loss", title=f"lowest at epoch {best}, then it rises")
+    right.set(ylim=(high - 0.25, high + 0.03), ylabel="validation accuracy", title="right answers: no fall")
     return save(fig, out, "early-stopping")
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("early-stopping"))
+    main("early-stopping")

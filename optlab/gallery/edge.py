@@ -18,9 +18,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._network import BATCH, mlp
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup, parts
+from optlab.gallery import Setup, main, parts, save
+from optlab.gallery._network import BATCH, fit, mlp
 from optlab.search import Float, Grid, Space, Study
 from optlab.verdict import Verdict, equals
 
@@ -56,7 +55,7 @@ def run(setup: Setup) -> dict[str, Any]:
         losses = []
         for seed in seeds:
             model, rule = mlp(train, seed), ol.SGD(lr=params["lr"])
-            ol.fit(model, train, None, rule, epochs=EPOCHS, batch_size=BATCH, seed=seed, verbose=False)
+            fit(model, train, None, rule, epochs=EPOCHS, batch_size=BATCH, seed=seed)
             losses.append(model.evaluate(val).loss)
         return float(np.mean(losses))
 
@@ -132,11 +131,9 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
         ax.grid(alpha=0.3)
         ax.legend(fontsize="small")
     left.set_ylabel("(log2 a - 4.3)^2")
-    right.set(ylabel="validation loss", yscale="log")
+    right.set(xlabel="learning rate", ylabel="validation loss", yscale="log")
     return save(fig, out, "edge")
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("edge"))
+    main("edge")

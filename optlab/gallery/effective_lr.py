@@ -17,9 +17,8 @@ import numpy as np
 
 import optlab as ol
 from optlab.data.dataset import Part
-from optlab.gallery._network import mlp
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup, parts
+from optlab.gallery import Setup, main, parts, save
+from optlab.gallery._network import BATCH, mlp
 from optlab.verdict import Verdict, at_most
 
 TITLE = "The effective learning rate of every parameter"
@@ -54,7 +53,7 @@ NETWORK_RULES = {
     "Adam": ol.Adam(lr=0.01),
 }
 ADAPTIVE = ("AdaGrad", "RMSProp", "Adam")
-EPOCHS, BATCH, SEEDS = 5, 64, 5
+EPOCHS, SEEDS = 5, 5
 
 
 def steps_and_gradients(train: Part, rule: ol.Settings, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -161,6 +160,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("effective-lr"))
+    main("effective-lr")

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._adam import losses_and_accuracy, seeds
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup, parts
+from optlab.gallery import Setup, main, parts, save
+from optlab.gallery._network import losses_and_accuracies
 from optlab.verdict import Verdict, at_least, at_most
 
 TITLE = "Adam's epsilon in training: larger is steadier, and slower"
@@ -42,14 +41,9 @@ def as_momentum() -> float:
 def run(setup: Setup) -> dict[str, Any]:
     """Every epsilon at every rate: the training loss after each epoch."""
     rows = parts(setup)[:2]
-    rates = RATES[2::2] if setup.fast else RATES
-    losses = np.array(
-        [
-            [losses_and_accuracy(rows, ol.Adam(lr=a, eps=e), EPOCHS, seeds(setup, SEEDS))[0] for a in rates]
-            for e in EPSILONS
-        ]
-    )
-    return {"rates": np.array(rates), "losses": losses, "momentum": as_momentum()}
+    rates, seeds = RATES[2::2] if setup.fast else RATES, setup.seeds(SEEDS, larger=2)
+    losses = [[losses_and_accuracies(rows, ol.Adam(lr=a, eps=e), EPOCHS, seeds)[0] for a in rates] for e in EPSILONS]
+    return {"rates": np.array(rates), "losses": np.array(losses), "momentum": as_momentum()}
 
 
 def rises(losses: np.ndarray) -> float:
@@ -130,6 +124,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("epsilon"))
+    main("epsilon")

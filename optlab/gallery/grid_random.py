@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup
+from optlab.gallery import Setup, main, save
 from optlab.verdict import Verdict, at_most, equals
 
 TITLE = "Grid and random search: nine trials, three values or nine"
@@ -166,6 +165,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("grid-random"))
+    main("grid-random")

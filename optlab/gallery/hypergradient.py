@@ -21,8 +21,7 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup
+from optlab.gallery import Setup, line, main, save
 from optlab.verdict import Verdict, at_most
 
 TITLE = "Hyperparameters by gradient descent"
@@ -138,16 +137,16 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
 
 def draw(data: dict[str, Any], out: Path) -> list[Path]:
     """Validation loss against the penalty, with the descents on it; log l against the step."""
-    from optlab.viz.style import COLORS, DASHES, MARKERS, figure
+    from optlab.viz.style import COLORS, MARKERS, figure
 
     fig = figure(size=(13.0, 5.0))
     left, right = fig.subplots(1, 2)
     for i, (name, grid) in enumerate(data["grid"].items()):
         curve, path = data["curves"][name], data["paths"][name]
-        left.semilogx(np.exp(grid), curve, color=COLORS[i], linestyle=DASHES[i], linewidth=2, label=name)
+        left.semilogx(np.exp(grid), curve, **line(i), linewidth=2, label=name)
         shown = path[[0, 5, 10, 15, 20, 40, -1]]
         left.plot(np.exp(shown), np.interp(shown, grid, curve), MARKERS[i], color=COLORS[i], markeredgecolor="black")
-        right.semilogy(np.exp(path), color=COLORS[i], linestyle=DASHES[i], linewidth=2, label=name)
+        right.semilogy(np.exp(path), **line(i), linewidth=2, label=name)
         right.axhline(np.exp(grid[np.argmin(curve)]), color=COLORS[i], linewidth=0.8, alpha=0.7)
     left.set(
         xlabel="penalty l", ylabel="loss on validation rows", title="the descents on the curve that a grid would draw"
@@ -160,6 +159,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("hypergradient"))
+    main("hypergradient")

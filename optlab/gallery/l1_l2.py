@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup
+from optlab.gallery import Setup, line, main, save
+from optlab.gallery._network import fit
 from optlab.train.training import Training
 from optlab.verdict import Verdict, at_most
 
@@ -66,7 +66,7 @@ def path(x: np.ndarray, y: np.ndarray, rule: ol.Settings, **options: Any) -> np.
     def keep(run: Training) -> None:
         rows.append(run.model.parameters()[0].data[:, 0].copy())
 
-    ol.fit(model, (x, y), None, rule, epochs=EPOCHS, batch_size=ROWS, callbacks=[keep], verbose=False, **options)
+    fit(model, (x, y), None, rule, epochs=EPOCHS, batch_size=ROWS, callbacks=[keep], **options)
     return np.array(rows)
 
 
@@ -134,15 +134,15 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
 
 def draw(data: dict[str, Any], out: Path) -> list[Path]:
     """Trained weights on the curves of the closed forms; one weight that should be 0, step by step."""
-    from optlab.viz.style import COLORS, DASHES, figure
+    from optlab.viz.style import COLORS, figure
 
     z, paths = data["z"], data["paths"]
     fig = figure(size=(12.0, 4.8))
     left, right = fig.subplots(1, 2)
-    line = np.linspace(-4, 4, 401)
-    left.plot(line, line, color="grey", linewidth=0.8, label="no penalty: w = z")
+    every = np.linspace(-4, 4, 401)
+    left.plot(every, every, color="grey", linewidth=0.8, label="no penalty: w = z")
     for i, (name, trained) in enumerate({"L2": "L2", "L1": "L1, proximal"}.items()):
-        left.plot(line, closed_forms(line)[name], color=COLORS[i], linestyle=DASHES[i], label=f"{name}, closed form")
+        left.plot(every, closed_forms(every)[name], **line(i), label=f"{name}, closed form")
         left.plot(z, paths[trained][-1], linestyle="none", marker="os"[i], color=COLORS[i], label=f"{name}, trained")
     left.set(
         xlabel="z = X'y",
@@ -163,6 +163,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("l1-l2"))
+    main("l1-l2")

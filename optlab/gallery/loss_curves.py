@@ -19,10 +19,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery import _checks, _noisy
-from optlab.gallery._network import BATCH, mlp
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup, parts
+from optlab.gallery import Setup, _checks, _noisy, line, main, parts, save
+from optlab.gallery._network import BATCH, fit, mlp
 from optlab.verdict import Verdict, at_most, equals
 
 TITLE = "What a good learning rate looks like"
@@ -55,7 +53,7 @@ def run(setup: Setup) -> dict[str, Any]:
     train, val, _ = parts(setup)
 
     def trained(rule: ol.Settings, seed: int) -> np.ndarray:
-        return ol.fit(mlp(train, seed), train, val, rule, epochs=EPOCHS, batch_size=BATCH, seed=seed)["train_loss"]
+        return fit(mlp(train, seed), train, val, rule, epochs=EPOCHS, batch_size=BATCH, seed=seed)["train_loss"]
 
     losses = {n: _noisy.simulated(rate, STEPS, 100 if setup.fast else RUNS, setup.seed) for n, rate in RATES.items()}
     return {
@@ -122,13 +120,13 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
 
 
 def draw(data: dict[str, Any], out: Path) -> list[Path]:
-    """The cartoon with its exact curves, and the floors; the same network at seven rates, and the end of each sweep."""
-    from optlab.viz.style import COLORS, DASHES, figure
+    """The cartoon's curves, exact and simulated, and their floors; a network at seven rates, and each sweep's end."""
+    from optlab.viz.style import COLORS, figure
 
     fig = figure(size=(12.5, 4.8))
     left, right = fig.subplots(1, 2)
     for i, (name, rate) in enumerate(RATES.items()):
-        look = {"color": COLORS[i], "linestyle": DASHES[i]}
+        look = line(i)
         left.plot(data["exact"][name], linewidth=2.2, label=f"{name}, {rate}", **look)
         right.semilogy(data["one"][name], color=COLORS[i], alpha=0.35, linewidth=0.7)
         right.semilogy(data["exact"][name], linewidth=1.8, **look)
@@ -136,28 +134,26 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
             right.axhline(_noisy.floor(rate), color=COLORS[i], linewidth=0.8, linestyle=":")
             right.text(STEPS, _noisy.floor(rate), f" floor of {name}", color=COLORS[i], fontsize="small", va="center")
     left.set(xlim=(0, 60), ylim=(0, 3), xlabel="step", ylabel="loss", title="the cartoon, computed: expected loss")
-    right.set(xlim=(0, STEPS), ylim=(5e-4, 20), xlabel="step", title="one run each; the floor grows with the rate")
+    right.set(xlim=(0, STEPS), ylim=(5e-4, 20), xlabel="step", ylabel="loss")
+    right.set_title("one run each, and the expectation: the floor grows with the rate")
     left.legend(title="learning rate")
     second = figure(size=(12.5, 4.8))
     left, right = second.subplots(1, 2)
     for i, (rate, runs) in enumerate(data["network"]["SGD"].items()):
         epochs = np.arange(1, EPOCHS + 1)
         left.semilogy(epochs, runs.T, color=COLORS[i], alpha=0.3, linewidth=0.7)
-        left.semilogy(
-            epochs, runs.mean(axis=0), color=COLORS[i], linestyle=DASHES[i % 4], linewidth=2, label=f"{rate:g}"
-        )
+        left.semilogy(epochs, runs.mean(axis=0), **line(i), linewidth=2, label=f"{rate:g}")
     left.set(xlabel="epoch", ylabel="training loss", title="a small network, SGD: thin lines are single seeds")
     left.legend(title="learning rate", fontsize="small", ncols=2)
     for i, (name, row) in enumerate(data["network"].items()):
         ends = np.array([runs[:, -1] for runs in row.values()])
         right.loglog(list(row), ends, ".", color=COLORS[i], alpha=0.6)
-        right.loglog(list(row), ends.mean(axis=1), color=COLORS[i], linestyle=DASHES[i], linewidth=2, label=name)
-    right.set(xlabel="learning rate", title=f"training loss after {EPOCHS} epochs: the best rate is next to the cliff")
+        right.loglog(list(row), ends.mean(axis=1), **line(i), linewidth=2, label=name)
+    right.set(xlabel="learning rate", ylabel=f"training loss after {EPOCHS} epochs")
+    right.set_title("the best rate is next to the cliff")
     right.legend()
     return [*save(fig, out, "loss-curves"), *save(second, out, "loss-curves-network")]
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("loss-curves"))
+    main("loss-curves")

@@ -17,10 +17,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery import _noisy
-from optlab.gallery._network import BATCH, mlp
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup, parts
+from optlab.gallery import Setup, _noisy, line, main, parts, save
+from optlab.gallery._network import BATCH, fit, mlp
 from optlab.verdict import Verdict, at_least, at_most
 
 TITLE = "The learning rate and the batch size"
@@ -49,7 +47,7 @@ def run(setup: Setup) -> dict[str, Any]:
 
     def loss(rate: float, batch: int, seed: int) -> float:
         rule = ol.SGD(lr=rate)
-        history = ol.fit(mlp(train, seed), train, None, rule, epochs=EPOCHS, batch_size=batch, seed=seed)
+        history = fit(mlp(train, seed), train, None, rule, epochs=EPOCHS, batch_size=batch, seed=seed)
         return history.last("train_loss") if history.status == "finished" else np.inf
 
     seeds, runs, apart = setup.seeds(SEEDS), 100 if setup.fast else RUNS, {}
@@ -138,13 +136,13 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     """The expected loss against the samples seen; the network's loss against the rate, and over batch and rate."""
     from matplotlib.colors import LogNorm
 
-    from optlab.viz.style import COLORS, DASHES, figure
+    from optlab.viz.style import COLORS, figure
 
     fig = figure(size=(12.5, 4.8))
     left, right = fig.subplots(1, 2)
     for i, (rate, batch) in enumerate(EXACT):
         losses = data["expected"][rate, batch]
-        look = {"color": COLORS[i], "linestyle": DASHES[i], "linewidth": 2}
+        look = line(i) | {"linewidth": 2}
         left.loglog(batch * np.arange(1, len(losses)), losses[1:], label=f"rate {rate}, batch {batch}", **look)
     left.set(xlabel="samples seen", ylabel="expected loss", title="noisy quadratic: the rule keeps the curve")
     left.legend()
@@ -159,11 +157,9 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     right.set_yticks([-2, -1, 0], ["0.01", "0.1", "1"])
     right.set(xlabel="batch size", ylabel="learning rate", title=f"network: training loss after {EPOCHS} epochs")
     right.legend(loc="upper left")
-    fig.colorbar(image)
+    fig.colorbar(image, label="training loss")
     return save(fig, out, "lr-batch")
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("lr-batch"))
+    main("lr-batch")

@@ -19,9 +19,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._network import BATCH, mlp
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup, parts
+from optlab.gallery import Setup, main, parts, save
+from optlab.gallery._network import BATCH, fit, mlp
 from optlab.verdict import Verdict, at_least
 
 TITLE = "The learning-rate finder"
@@ -64,7 +63,7 @@ def run(setup: Setup) -> dict[str, Any]:
 
     def accuracy(rule: ol.Settings, seed: int) -> float:
         model = mlp(train, seed)
-        ol.fit(model, train, val, rule, epochs=EPOCHS, batch_size=BATCH, seed=seed)
+        fit(model, train, val, rule, epochs=EPOCHS, batch_size=BATCH, seed=seed)
         return model.evaluate(val).accuracy or 0.0
 
     shown, suggested, reached, used = {"the quadratic, SGD": quadratic()}, {}, {}, {}
@@ -165,6 +164,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("lr-find"))
+    main("lr-find")

@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from optlab.gallery._pictures import save
+from optlab.gallery import Setup, main, save
 from optlab.gallery._settings import SPACE, settings
-from optlab.gallery._setup import Setup
 from optlab.verdict import Verdict, at_least, equals
 
 TITLE = "Which hyperparameter matters: the learning rate first"
@@ -112,10 +111,15 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     rng = np.random.default_rng(0)
     for ax, (name, values) in zip(panels.flat, data["params"].items(), strict=True):
         log = name in ("lr", "l2")
-        shown = (
-            values if log else values + 0.12 * np.ptp(values) / len(np.unique(values)) * rng.uniform(-1, 1, len(values))
+        jitter = 0.0 if log else 0.12 * np.ptp(values) / len(np.unique(values)) * rng.uniform(-1, 1, len(values))
+        ax.plot(
+            values + jitter,
+            data["accuracy"],
+            "o",
+            color=COLORS[1] if name == "lr" else COLORS[0],
+            markersize=3,
+            alpha=0.6,
         )
-        ax.plot(shown, data["accuracy"], "o", color=COLORS[1] if name == "lr" else COLORS[0], markersize=3, alpha=0.6)
         ax.set(xlabel=labels.get(name, name), xscale="log" if log else "linear", ylim=(0, 1.02))
         ax.set_title(f"explains {max(data['forest'][name], 0):.0%}")
         ax.grid(alpha=0.3)
@@ -130,13 +134,8 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
         f"forest, rates {NARROW[0]}-{NARROW[1]}": data["narrow"],
     }
     for i, (label, shares) in enumerate(series.items()):
-        ax.bar(
-            np.arange(len(names)) + 0.27 * (i - 1),
-            [shares.get(n, 0.0) for n in names],
-            0.25,
-            color=COLORS[i],
-            label=label,
-        )
+        heights = [shares.get(n, 0.0) for n in names]
+        ax.bar(np.arange(len(names)) + 0.27 * (i - 1), heights, 0.25, color=COLORS[i], label=label)
     ax.set_xticks(range(len(names)), [labels.get(n, n) for n in names])
     ax.set(ylabel="share of the variance", title="first-order shares: the rate first, as long as its range is wide")
     ax.legend()
@@ -144,6 +143,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("lr-first"))
+    main("lr-first")

@@ -19,9 +19,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._network import BATCH, mlp
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup, parts
+from optlab.gallery import Setup, line, main, parts, save
+from optlab.gallery._network import BATCH, fit, mlp
 from optlab.verdict import Verdict, at_least, at_most, equals
 
 TITLE = "The learning rate, the rule and the first weights"
@@ -75,7 +74,7 @@ def run(setup: Setup) -> dict[str, Any]:
         for i, rate in enumerate(rates):
             for j, seed in enumerate(setup.seeds(SEEDS)):
                 model = mlp(train, seed, scale=scale)
-                history = ol.fit(model, train, None, rule(lr=rate), steps=STEPS, batch_size=BATCH, seed=seed)
+                history = fit(model, train, None, rule(lr=rate), steps=STEPS, batch_size=BATCH, seed=seed)
                 held = model.evaluate(val).accuracy or 0.0
                 ends[i, j] = history.last("train_loss") if history.status == "finished" else np.inf, held
         loss, accuracy = ends.mean(axis=1).T
@@ -139,7 +138,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
 
 def draw(data: dict[str, Any], out: Path) -> list[Path]:
     """Accuracy against the rate: by rule, and for SGD and Adam by the scale of the first weights."""
-    from optlab.viz.style import COLORS, DASHES, MARKERS, figure
+    from optlab.viz.style import MARKERS, figure
 
     fig = figure(size=(14.0, 4.6))
     panels = {"rules, He's weights": data["rule"]} | {
@@ -147,7 +146,7 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     }
     for ax, (title, rows) in zip(fig.subplots(1, 3, sharey=True), panels.items(), strict=True):
         for i, (label, row) in enumerate(rows.items()):
-            look = {"color": COLORS[i], "linestyle": DASHES[i % 4], "marker": MARKERS[i], "markersize": 4}
+            look = line(i) | {"marker": MARKERS[i], "markersize": 4}
             ax.semilogx(data["rates"], row["accuracy"], label=label if isinstance(label, str) else f"{label:g}", **look)
         ax.set(xlabel="learning rate", title=title, xlim=(3e-4, 200), ylim=(0, 1))
         ax.grid(alpha=0.3)
@@ -157,6 +156,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("lr-init"))
+    main("lr-init")

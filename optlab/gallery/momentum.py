@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup
+from optlab.gallery import Setup, line, main, save
 from optlab.verdict import Verdict, at_least, at_most
 
 TITLE = "Momentum: the ball, its velocity and the two ways to write it"
@@ -31,7 +30,7 @@ SLOPE = ol.Surface(lambda x, y: x + y, gradient=lambda x, y: (1.0, 1.0), name="s
 
 
 def halved(convention: str) -> np.ndarray:
-    """100 steps on Beale by `ol.Optimizer`, the rate halved after 50: (101, 2)."""
+    """(STEPS + 1, 2): the points of `ol.Optimizer` on Beale, the rate halved after half of the steps."""
     w = ol.Tensor(np.array(START), requires_grad=True)
     optimizer = ol.Optimizer([w], ol.Momentum(lr=RATE, beta=BETA, convention=convention))
     gradient = ol.SURFACES["beale"].gradient
@@ -96,29 +95,29 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
 
 def draw(data: dict[str, Any], out: Path) -> list[Path]:
     """The velocity against the step for four values of b; the steps of both forms with the rate halved."""
-    from optlab.viz.style import COLORS, DASHES, figure
+    from optlab.viz.style import COLORS, figure
 
     fig = figure(size=(12.0, 4.8))
     left, right = fig.subplots(1, 2)
     for i, (beta, r) in enumerate(data["velocity"].items()):
-        left.plot(r.state["v"][:, 0], color=COLORS[i], linestyle=DASHES[i], label=f"b = {beta}")
+        left.plot(r.state["v"][:, 0], **line(i), label=f"b = {beta}")
         left.axhline(1 / (1 - beta), color=COLORS[i], linewidth=0.6, alpha=0.6)
     left.set(xlabel="step", ylabel="velocity / gradient", title="a constant push: v → g / (1 − b)")
     left.grid(alpha=0.3)
     left.legend(fontsize="small")
     for i, (form, note) in enumerate({"torch": "rate outside", "cs231n": "rate inside"}.items()):
         lengths = np.linalg.norm(np.diff(data["halved"][form], axis=0), axis=1)
-        right.semilogy(
-            lengths, color=COLORS[i], linestyle=DASHES[i], linewidth=1.8, label=f"{note} the velocity ({form})"
-        )
+        right.semilogy(lengths, **line(i), linewidth=1.8, label=f"{note} the velocity ({form})")
     right.axvline(STEPS // 2, color="grey", linewidth=0.8, linestyle=":")
-    right.set(xlabel="step", ylabel="length of the step", title="on Beale, the rate halved after 50 of 100 steps")
+    right.set(
+        xlabel="step",
+        ylabel="length of the step",
+        title=f"on Beale, the rate halved after {STEPS // 2} of {STEPS} steps",
+    )
     right.grid(alpha=0.3)
     right.legend(fontsize="small", loc="lower left")
     return save(fig, out, "momentum")
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("momentum"))
+    main("momentum")

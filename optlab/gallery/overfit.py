@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from optlab.gallery._few import FAST_EPOCHS, above, error, shown, train_few
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup, parts
+from optlab.gallery import Setup, main, parts, save
+from optlab.gallery._few import FAST_EPOCHS, train_few
+from optlab.gallery._means import above, error, shown
 from optlab.verdict import Verdict
 
 TITLE = "Error against complexity: a U of the loss, not of the accuracy"
@@ -64,7 +64,8 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
             {f"{k:g}": shown(ends[:, 1]) for k, ends in l2.items()} | {"ends over the best": list(map(shown, sides))},
             "best between the ends, both > 2 standard errors",
             best not in (0.1, 0.0) and all(map(above, sides)),
-            f"{len(rise)} draws of 100 pictures. One draw of another program: 1.334, 0.592, 0.407, 0.320, 0.340, 0.389",
+            f"{len(rise)} draws of 100 pictures. One draw of digits in another program: 1.334, 0.592, 0.407, 0.320, "
+            "0.340, 0.389",
         ),
         Verdict(
             "overfit:training",
@@ -80,8 +81,8 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
             | {"512 over 16": shown(rise), "draws with a rise": f"{(rise > 0).sum()} of {len(rise)}"},
             "rise > 2 standard errors",
             above(rise),
-            "one draw of another program had 0.342 at 16 and 0.420 at 512 units. Over 50 draws of digits the loss "
-            "falls up to some 16 to 64 units and then stays, rising in 23 of them; on MNIST it rises, 1.25 to 1.45",
+            "one draw of digits in another program had 0.342 at 16 and 0.420 at 512 units. Over 50 draws of digits the "
+            "loss falls up to some 16 to 64 units and then stays, rising in 23; on MNIST it rises, 1.25 to 1.45",
         ),
         Verdict(
             "overfit:accuracy",
@@ -121,6 +122,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("overfit"))
+    main("overfit")

@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._network import BATCH, mlp
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup, parts
+from optlab.gallery import Setup, main, parts, save
+from optlab.gallery._network import BATCH, fit, mlp
 from optlab.schedules import ReduceOnPlateau
 from optlab.verdict import Verdict, at_most, equals
 
@@ -70,14 +69,15 @@ def run(setup: Setup) -> dict[str, Any]:
             "keras, absolute": rates(patient["keras"], FALLING),
         },
         "nan": {name: rates(patient[name], [1.0, np.nan, np.nan, np.nan]) for name in patient},
-        "network": ol.fit(mlp(train, setup.seed), train, val, ol.Adam(lr=LR / 2), **options),
+        "network": fit(mlp(train, setup.seed), train, val, ol.Adam(lr=LR / 2), **options),
     }
 
 
 def judge(data: dict[str, Any]) -> list[Verdict]:
     """The traces, epoch by epoch; the thresholds; NaN; the training's rates against a count by hand."""
     counted = {
-        key: [(float(f"{r:.6g}"), len(list(run))) for r, run in groupby(row)] for key, row in data["traces"].items()
+        f"{case}, {name}": [(float(f"{r:.6g}"), len(list(same))) for r, same in groupby(row)]
+        for (case, name), row in data["traces"].items()
     }
     first = {name: next((t + 1 for t, r in enumerate(row) if r < LR), None) for name, row in data["falling"].items()}
     history = data["network"]
@@ -92,7 +92,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
             "plateau",
             "epochs at each rate, for both libraries' counting, by default, with a cooldown and with a lowest rate",
             counted,
-            GOLDEN,
+            {f"{case}, {name}": row for (case, name), row in GOLDEN.items()},
         ),
         equals(
             "plateau:threshold",
@@ -143,13 +143,12 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     ax.semilogy(epochs, history["val_loss"], color=COLORS[0], label="validation loss")
     ax.semilogy(epochs, history["train_loss"], color=COLORS[2], linestyle=DASHES[2], label="training loss")
     ax.semilogy(epochs, history["lr"], color=COLORS[1], drawstyle="steps-mid", label="learning rate")
-    ax.set(xlabel="epoch", title="a training that halves its rate on every plateau (patience 3)")
+    ax.set(xlabel="epoch", ylabel="loss, learning rate")
+    ax.set_title("a training that halves its rate on every plateau (patience 3)")
     ax.grid(alpha=0.3)
     ax.legend()
     return [*save(fig, out, "plateau"), *save(second, out, "plateau-network")]
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("plateau"))
+    main("plateau")

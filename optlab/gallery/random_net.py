@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from optlab.gallery._pictures import save
+from optlab.gallery import Setup, main, save
 from optlab.gallery._settings import settings
-from optlab.gallery._setup import Setup
 from optlab.verdict import Verdict, at_least, at_most
 
 TITLE = "Random search on a network: sixty trials"
@@ -28,6 +27,11 @@ DATA = "digits"
 
 TRIALS, TOP, RESAMPLES = 60, 0.05, 2000
 THEORY = 1 - (1 - TOP) ** TRIALS
+
+
+def limit_of_top(accuracy: np.ndarray) -> float:
+    """The lowest accuracy among the best 5% of all settings."""
+    return float(np.sort(accuracy)[-max(1, round(TOP * len(accuracy)))])
 
 
 def run(setup: Setup) -> dict[str, Any]:
@@ -47,8 +51,7 @@ def run(setup: Setup) -> dict[str, Any]:
 def judge(data: dict[str, Any]) -> list[Verdict]:
     """How often the best of 60 is in the top 5%, against the law with its ties; how far it is from the best of all."""
     accuracy, bests = data["accuracy"], data["bests"]
-    n = len(accuracy)
-    limit = np.sort(accuracy)[-max(1, round(TOP * n))]
+    limit = limit_of_top(accuracy)
     share, good = float((bests >= limit).mean()), float((accuracy >= limit).mean())
     law = 1 - (1 - good) ** TRIALS
     short = float(accuracy.max() - np.mean(bests))
@@ -86,7 +89,7 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     accuracy, params = data["accuracy"], data["params"]
     place = params["log2_batch"] + 0.25 * (params["layers"] - 2)
     dots = left.scatter(params["lr"], place, c=accuracy, cmap="cividis", s=22)
-    limit = np.sort(accuracy)[-max(1, round(TOP * len(accuracy)))]
+    limit = limit_of_top(accuracy)
     top = accuracy >= limit
     left.scatter(
         params["lr"][top], place[top], s=110, facecolors="none", edgecolors=COLORS[1], linewidths=1.8, label="best 5%"
@@ -108,6 +111,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("random-net"))
+    main("random-net")

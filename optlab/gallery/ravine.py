@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup
+from optlab.gallery import Setup, main, save
 from optlab.verdict import Verdict, at_least, at_most, equals
 
 TITLE = "SGD with and without momentum in a ravine"
@@ -129,13 +128,13 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     left, right = fig.subplots(1, 2, width_ratios=(1.25, 1.0))
     plot_paths(shown, left, window=((-1.2, 0.6), (-0.8, 0.8)), lines=18)
     left.set_title("condition 20, 30 steps")
-    first, second = data["pairs"][100]
-    plot_loss({"SGD, 691 steps": first, "Momentum, 95 steps": second}, right)
+    pair = data["pairs"][100]
+    plot_loss(
+        {f"{name}, {steps_to_both(r):g} steps": r for name, r in zip(("SGD", "Momentum"), pair, strict=True)}, right
+    )
     right.set(title="condition 100, best rates", xlim=(0, 720), ylim=(1e-14, 1e3))
     return save(fig, out, "ravine")
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("ravine"))
+    main("ravine")

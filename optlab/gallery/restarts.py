@@ -22,8 +22,7 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup
+from optlab.gallery import Setup, main, save
 from optlab.verdict import Verdict
 
 TITLE = "Local minima: how many restarts does it take?"
@@ -137,6 +136,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("restarts"))
+    main("restarts")

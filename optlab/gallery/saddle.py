@@ -15,9 +15,7 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery import _golden, _published
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup
+from optlab.gallery import Setup, _golden, _published, main, save
 from optlab.verdict import Verdict, at_most, equals
 
 TITLE = "Six optimizers at a saddle point"
@@ -73,7 +71,7 @@ def run(setup: Setup) -> dict[str, Any]:
     }
 
 
-def _order(crossings: dict[str, list[float]], level: int) -> list[str]:
+def order(crossings: dict[str, list[float]], level: int) -> list[str]:
     """Labels by their step at a level, without those that come late."""
     return [label for step, label in sorted((steps[level], label) for label, steps in crossings.items()) if step < SOON]
 
@@ -82,10 +80,10 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
     """Golden iterates, both orders, the growth rates in closed form, the ridge, the swing, epsilon."""
     runs = {label: data["race"].runs[label] for label in _golden.SADDLE}  # a rule of one's own has no golden numbers
     at = list(_golden.SADDLE_STEPS)
-    digits = max(float(np.max(np.abs(runs[r].points[at] / np.array(_golden.SADDLE[r]) - 1.0))) for r in runs)
+    error = max(float(np.max(np.abs(runs[r].points[at] / np.array(_golden.SADDLE[r]) - 1.0))) for r in runs)
     crossings = {label: [first_beyond(run, level) for level in LEVELS] for label, run in runs.items()}
     published = {k: v for k, v in crossings.items() if k != "Adam"}
-    symmetry, escape = (_order(published, LEVELS.index(level)) for level in (0.1, 2.0))
+    symmetry, escape = (order(published, LEVELS.index(level)) for level in (0.1, 2.0))
     y = {label: np.abs(run.points[:, 1]) for label, run in runs.items()}
     growth = {label: float((y[label][100] / y[label][60]) ** (1 / 40)) for label in ("Momentum", "NAG")}
     # dominant roots of z^2 - (1 + m + 2a) z + m, and of its Nesterov form, at a = 0.01, m = 0.95
@@ -99,7 +97,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
         at_most(
             "saddle",
             "every rule is at the golden iterates after 5, 20 and 40 steps",
-            digits,
+            error,
             5e-4,
             "largest relative difference; the table is printed to five digits, its smallest entries to four",
         ),
@@ -165,6 +163,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("saddle"))
+    main("saddle")

@@ -19,9 +19,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._network import BATCH, mlp
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup, parts
+from optlab.gallery import Setup, line, main, parts, save
+from optlab.gallery._network import BATCH, fit, mlp
 from optlab.schedules import (
     Constant,
     Cosine,
@@ -69,22 +68,22 @@ def run(setup: Setup) -> dict[str, Any]:
     """The curves; validation loss by epoch of the network under cycles and fixed rates, mean over the seeds."""
     train, val, _ = parts(setup)
     up = HALF_CYCLE * -(-len(train) // BATCH)
-    cycles = {m: Cyclical(low=LOW, high=HIGH, up=up, mode=m) for m in ("triangular", "triangular2")}
-    schedules = {**cycles, **{f"fixed {rate:g}": Constant() for rate in (LOW, MEAN, HIGH)}}
-    rates = {f"fixed {rate:g}": rate for rate in (LOW, MEAN, HIGH)}
+    # a cycle has its rates itself
+    cases: dict[str, tuple[float, Schedule]] = {
+        **{mode: (LOW, Cyclical(low=LOW, high=HIGH, up=up, mode=mode)) for mode in ("triangular", "triangular2")},
+        **{f"fixed {rate:g}": (rate, Constant()) for rate in (LOW, MEAN, HIGH)},
+    }
 
-    def loss(name: str, seed: int) -> np.ndarray:
-        rule = ol.SGD(lr=rates.get(name, LOW))
-        schedule = schedules[name]
-        model = mlp(train, seed)
-        return ol.fit(model, train, val, rule, epochs=EPOCHS, batch_size=BATCH, seed=seed, schedule=schedule)[
-            "val_loss"
-        ]
+    def loss(rate: float, schedule: Schedule, seed: int) -> np.ndarray:
+        options: dict[str, Any] = {"epochs": EPOCHS, "batch_size": BATCH, "seed": seed, "schedule": schedule}
+        return fit(mlp(train, seed), train, val, ol.SGD(lr=rate), **options)["val_loss"]
 
     return {
         "curves": {name: s.rates(LENGTH.get(name, 100) + 1, LR) for name, (s, _) in GOLDEN.items()},
         "momentum": np.array([OneCycle(steps=100).momentum(t) for t in range(101)]),
-        "network": {name: np.mean([loss(name, s) for s in setup.seeds(SEEDS)], axis=0) for name in schedules},
+        "network": {
+            name: np.mean([loss(*case, s) for s in setup.seeds(SEEDS)], axis=0) for name, case in cases.items()
+        },
     }
 
 
@@ -135,7 +134,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
 
 def draw(data: dict[str, Any], out: Path) -> list[Path]:
     """Ten curves with their golden values; the network under cycles and fixed rates."""
-    from optlab.viz.style import COLORS, DASHES, figure
+    from optlab.viz.style import COLORS, figure
 
     fig = figure(size=(15.0, 5.6))
     for ax, (name, rates) in zip(fig.subplots(2, 5).flat, data["curves"].items(), strict=True):
@@ -152,7 +151,7 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     ax = second.add_subplot()
     for i, (name, loss) in enumerate(data["network"].items()):
         epochs = np.arange(1, EPOCHS + 1)
-        ax.semilogy(epochs, loss, color=COLORS[i], linestyle=DASHES[i % 4], linewidth=1.8, label=name)
+        ax.semilogy(epochs, loss, **line(i), linewidth=1.8, label=name)
     ax.set(xlabel="epoch", ylabel="validation loss", title="the cycle follows its mean rate; a larger rate is faster")
     ax.grid(alpha=0.3, which="both")
     ax.legend()
@@ -160,6 +159,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("schedules"))
+    main("schedules")

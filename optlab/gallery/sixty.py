@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup
+from optlab.gallery import Setup, main, save
 from optlab.verdict import Verdict, at_least, at_most, equals
 
 TITLE = "Sixty random draws reach the best 5%"
@@ -121,6 +120,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("sixty"))
+    main("sixty")

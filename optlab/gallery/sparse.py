@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup
+from optlab.gallery import Setup, main, save
 from optlab.verdict import Verdict, at_least, at_most
 
 TITLE = "Sparse gradients: full steps for rare features"
@@ -39,6 +38,7 @@ RULES = {
 SEEN = 5 * EVERY[-1]  # steps
 WORDS, SENTENCE, LEARNING, SEEDS = 100, 50, 200, 5
 NOISE = (0.0, 1.0)  # of what is seen of a word; what is to be learned has a spread of 1
+FLOOR = 1e-5  # of the logarithmic picture
 GRID = 10.0 ** np.arange(-3, 2.1, 1 / 3)
 
 
@@ -101,7 +101,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
         for noise, learned in data["words"].items()
     }
     shown = {
-        noise: ", ".join(f"{name} {v:.3f} (rate {data['words'][noise][name][0]:.2g})" for name, v in values.items())
+        noise: ", ".join(f"{name} {v:.2g} (rate {data['words'][noise][name][0]:.2g})" for name, v in values.items())
         for noise, values in rarest.items()
     }
     return [
@@ -147,7 +147,7 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
         left.bar(np.arange(len(EVERY)) + 0.2 * i - 0.3, first / A, 0.2, color=color, label=name)
         for ax, learned in zip(panels, data["words"].values(), strict=True):
             rate, remaining = learned[name]
-            some = np.maximum(remaining.reshape(-1, 5).mean(1), 1e-5)
+            some = np.maximum(remaining.reshape(-1, 5).mean(1), FLOOR)
             look = {"color": color, "linestyle": dash, "marker": marker}
             ax.plot(np.arange(3, WORDS, 5), some, label=f"{name} {rate:.2g}", **look)
     left.axhline(1.0, color="black", linewidth=0.8, linestyle=":")
@@ -159,12 +159,11 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
         ax.set_title(f"{LEARNING} steps at the best rate, {what}")
         ax.grid(alpha=0.3)
         ax.legend(fontsize="small", ncols=2, loc="lower right")
-    panels[0].set(yscale="log", ylim=(5e-8, 1))
+    panels[0].set(yscale="log", ylim=(FLOOR / 100, 1))
+    panels[0].text(1, 0.3 * FLOOR, f"on the floor: {FLOOR:g} or less", color="dimgrey", fontsize="small")
     left.legend(fontsize="small", ncols=2)
     return save(fig, out, "sparse")
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("sparse"))
+    main("sparse")

@@ -16,10 +16,9 @@ import numpy as np
 
 import optlab as ol
 from optlab.data.dataset import Part
-from optlab.gallery._few import above, error, shown
-from optlab.gallery._network import BATCH, mlp
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup, parts
+from optlab.gallery import Setup, line, main, parts, save
+from optlab.gallery._means import above, error, shown
+from optlab.gallery._network import BATCH, fit, mlp
 from optlab.verdict import Verdict, at_most
 
 TITLE = "Fine-tuning with a tenth of the rate"
@@ -43,16 +42,16 @@ def task(part: Part, new: bool) -> ol.data.Dataset:
 
 def tuned(seed: int, rate: float, frozen: bool, data: dict[str, Any]) -> list[Any]:
     """Old accuracy before; accuracy on the new and the old task, and the relative change of the first layer, after."""
-    options: dict[str, Any] = {"epochs": EPOCHS, "batch_size": BATCH, "seed": seed, "verbose": False}
+    options: dict[str, Any] = {"epochs": EPOCHS, "batch_size": BATCH, "seed": seed}
     model = mlp(data["old"], seed)
-    ol.fit(model, data["old"], None, ol.SGD(lr=FULL), **options)
+    fit(model, data["old"], None, ol.SGD(lr=FULL), **options)
     before, first, head = model.evaluate(data["old held"]).accuracy, model.parameters()[0], model.layers[-1]
     learned = first.data.copy()
 
     model.replace_head(data["new"].data.outputs, seed=seed)
     if frozen:
         model.freeze("0")
-    ol.fit(model, data["new"].take(ROWS, seed=seed), None, ol.SGD(lr=rate), **options)
+    fit(model, data["new"].take(ROWS, seed=seed), None, ol.SGD(lr=rate), **options)
     new = model.evaluate(data["new held"]).accuracy
     moved = np.linalg.norm(first.data - learned) / np.linalg.norm(learned)
     model.layers[-1] = head
@@ -88,7 +87,8 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
             | {"spared": shown(full - lower, 4)},
             "spared > 2 standard errors",
             above(full - lower),
-            f"{len(before)} seeds, each with its own {ROWS} pictures. 0.981; 0.968, 0.980, 0.981 in another program",
+            f"{len(before)} seeds, each with its own {ROWS} pictures. 0.981; 0.968, 0.980, 0.981 on digits in another "
+            "program",
         ),
         Verdict(
             "transfer:paid",
@@ -96,7 +96,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
             {f"new task, rate {rate:g}": shown(values[:, 1]) for rate, values in free.items()} | {"paid": shown(paid)},
             "paid > 2 standard errors",
             above(paid),
-            "0.954, 0.857, 0.388 in another program",
+            "0.954, 0.857, 0.388 on digits in another program",
         ),
         Verdict(
             "transfer:moved",
@@ -104,7 +104,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
             {f"{rate:g}": f"{m:.3f}" for rate, m in zip(RATES, moved, strict=True)},
             "falling",
             moved[0] > moved[1] > moved[2],
-            "length of the change of its weights over their length; 0.34, 0.09, 0.01 in another program",
+            "length of the change of its weights over their length; 0.34, 0.09, 0.01 on digits in another program",
         ),
         Verdict(
             "transfer:frozen",
@@ -112,7 +112,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
             {f"{rate:g}": f"{shown(frozen[rate][:, 1])}, {shown(gap)} behind" for rate, gap in behind.items()},
             "behind > 2 standard errors, at each rate",
             all(map(above, behind.values())),
-            "0.834, 0.705, 0.235 in another program",
+            "0.834, 0.705, 0.235 on digits in another program",
         ),
         at_most(
             "transfer:kept",
@@ -126,7 +126,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
 
 def draw(data: dict[str, Any], out: Path) -> list[Path]:
     """Accuracy on both tasks against the rate of fine-tuning."""
-    from optlab.viz.style import COLORS, DASHES, MARKERS, figure
+    from optlab.viz.style import MARKERS, figure
 
     fig = figure(size=(12.0, 4.8))
     left, right = fig.subplots(1, 2)
@@ -135,7 +135,7 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
             values = [data[kind][rate][:, column] for rate in RATES]
             means, errors = [v.mean() for v in values], [2 * error(v) for v in values]
             ax.errorbar(
-                RATES, means, errors, color=COLORS[i], linestyle=DASHES[i], marker=MARKERS[i], markersize=9,
+                RATES, means, errors, **line(i), marker=MARKERS[i], markersize=9,
                 linewidth=2, capsize=6, label=kind,
             )  # fmt: skip
         ax.set(xscale="log", xlabel="rate of fine-tuning", ylabel="accuracy", title=title)
@@ -151,6 +151,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("transfer"))
+    main("transfer")

@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from optlab.gallery._pictures import save
+from optlab.gallery import Setup, line, main, save
 from optlab.gallery._settings import settings
-from optlab.gallery._setup import Setup
 from optlab.verdict import Verdict, at_most
 
 TITLE = "Validation against test: the winner loses points"
@@ -34,7 +33,7 @@ MOST = 1.5  # points; 0.6 for each n in an independent program, on one split wit
 SEARCHES = 10  # in each halving, of so many settings
 
 
-def expected_best(models: int) -> float:
+def best_of(models: int) -> float:
     """E[max of K] of Binomial(ROWS, TRUE) / ROWS: the sum over k of 1 - F(k)^K."""
     from scipy.stats import binom
 
@@ -63,7 +62,7 @@ def run(setup: Setup) -> dict[str, Any]:
     best = int(table.val_accuracy.argmax())
     return {
         "shown": shown,
-        "expected": {models: expected_best(models) for models in MODELS},
+        "expected": {models: best_of(models) for models in MODELS},
         "chosen": {n: np.array(pairs) for n, pairs in chosen.items()},
         "split": (float(table.val_accuracy[best]), float(table.test_accuracy[best])),
     }
@@ -102,13 +101,13 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
 
 def draw(data: dict[str, Any], out: Path) -> list[Path]:
     """What equal models show; winners on the half they were chosen on against the other half."""
-    from optlab.viz.style import COLORS, DASHES, figure
+    from optlab.viz.style import COLORS, figure
 
     fig = figure(size=(12.0, 4.8))
     left, right = fig.subplots(1, 2)
     for i, (models, values) in enumerate(data["shown"].items()):
         at, counts = np.unique(values, return_counts=True)
-        left.plot(at, counts / counts.sum(), color=COLORS[i], linestyle=DASHES[i], label=f"best of {models:,}")
+        left.plot(at, counts / counts.sum(), **line(i), label=f"best of {models:,}")
     left.axvline(TRUE, color="black", linewidth=1.2)
     left.text(TRUE, 0.97, " the truth, and any test set's mean", transform=left.get_xaxis_transform(), va="top")
     left.set(xlabel=f"validation accuracy on {ROWS:,} rows", ylabel="probability", xlim=(0.895, 0.95))
@@ -128,6 +127,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("val-overfit"))
+    main("val-overfit")

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._network import BATCH, mlp
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup, parts
+from optlab.gallery import Setup, main, parts, save
+from optlab.gallery._network import BATCH, fit, mlp
 from optlab.schedules import Constant, Warmup
 from optlab.verdict import Verdict
 
@@ -45,7 +44,7 @@ def run(setup: Setup) -> dict[str, Any]:
     def accuracy(rule: ol.Settings, epochs: int, warm: bool, seed: int) -> np.ndarray:
         schedule = Warmup(steps) if warm else Constant()
         options: dict[str, Any] = {"epochs": epochs, "batch_size": BATCH, "seed": seed, "schedule": schedule}
-        curve = ol.fit(mlp(train, seed), train, val, rule, **options)["val_accuracy"]
+        curve = fit(mlp(train, seed), train, val, rule, **options)["val_accuracy"]
         return np.pad(curve, (0, epochs - len(curve)), constant_values=0.0)  # what diverges ends early
 
     return {
@@ -112,6 +111,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("warm-up"))
+    main("warm-up")

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._few import EPOCHS, FAST_EPOCHS, above, error, plain_numbers, shown, train_few
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup, parts
+from optlab.gallery import Setup, line, main, parts, save
+from optlab.gallery._few import EPOCHS, FAST_EPOCHS, train_few
+from optlab.gallery._means import above, error, shown
+from optlab.gallery._pictures import plain_numbers
 from optlab.verdict import Verdict, at_most, equals
 
 TITLE = "Weight decay: a U, and what Adam makes of it"
@@ -86,8 +87,8 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
             | {"gain of the best": shown(gain), "0.1 over none": shown(loss)},
             "gain and loss > 2 standard errors",
             0.0 < best < 0.1 and above(gain) and above(loss),
-            f"{len(gain)} draws of 100 pictures, the same for every strength. One draw of another program: 0.342, "
-            "0.338, 0.311, 0.385, 0.554, 1.03",
+            f"{len(gain)} draws of 100 pictures, the same for every strength. One draw of digits in another "
+            "program: 0.342, 0.338, 0.311, 0.385, 0.554, 1.03",
         ),
         at_most(
             "weight-decay:l2",
@@ -119,7 +120,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
 
 def draw(data: dict[str, Any], out: Path) -> list[Path]:
     """The U; the first step of one weight against the strength."""
-    from optlab.viz.style import COLORS, DASHES, figure
+    from optlab.viz.style import COLORS, figure
 
     fig = figure(size=(12.0, 4.8))
     left, right = fig.subplots(1, 2)
@@ -133,9 +134,7 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     left.grid(alpha=0.3)
     names = {"in the gradient": "L2 in the gradient (Adam)", "decoupled": "decoupled (AdamW)"}
     for i, (name, label) in enumerate(names.items()):
-        right.plot(
-            DECAYS[1:], data["curves"][name][1:] / RATE, color=COLORS[i], linestyle=DASHES[i], linewidth=2, label=label
-        )
+        right.plot(DECAYS[1:], data["curves"][name][1:] / RATE, **line(i), linewidth=2, label=label)
     right.set(
         xscale="log", xlabel="strength", ylabel="first step / rate", title="first step of a weight w = 1, g = −0.01"
     )
@@ -145,6 +144,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("weight-decay"))
+    main("weight-decay")

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 import optlab as ol
-from optlab.gallery._pictures import save
-from optlab.gallery._setup import Setup
+from optlab.gallery import Setup, main, save
+from optlab.gallery._network import fit
 from optlab.verdict import Verdict, at_most, equals
 
 TITLE = "Adaptive rules can find the wrong solution"
@@ -52,7 +52,7 @@ def trained(x: np.ndarray, y: np.ndarray, rule: ol.Settings, steps: int, batch: 
     line = ol.nn.Linear(x.shape[1], 1, bias=False, init="zeros", dtype="float64")
     model, rows = ol.nn.Sequential(line), (x, y[:, None])
     schedule = ol.schedules.Cosine() if batch < len(y) else None
-    ol.fit(model, rows, rule=rule, steps=steps, batch_size=batch, seed=seed, schedule=schedule, verbose=False)
+    fit(model, rows, rule=rule, steps=steps, batch_size=batch, seed=seed, schedule=schedule)
     w: np.ndarray = line.weight.data[:, 0].copy()
     return w
 
@@ -165,6 +165,4 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    from optlab.gallery import main
-
-    raise SystemExit(main("wilson-synthetic"))
+    main("wilson-synthetic")
