@@ -42,13 +42,16 @@ html_theme_options = {
 MODULES = ("nn", "autograd", "data", "schedules", "search", "objectives")
 PUBLIC = ("optlab", *(f"optlab.{name}" for name in MODULES))
 SECTION = re.compile(r"(Args|Attributes|Raises|Returns|Yields):")
+ARRAY_LIKE = re.compile(r"~?[\w.]*_Buffer \|.*\| ~?[\w.]*_NestedSequence\[complex \| bytes \| str\]")
+ND_ARRAY = re.compile(r"~?[\w.]*ndarray\[.*?\]\]")
+COLON = "\ue000"  # stands for the first line's, of which napoleon would make a type: `(n, 2): x_t`
 NAMES = re.compile(r" +\w+(, \w+)+(?=: )")
 
 
 def plain_text(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
     """Docstrings are plain text: `|w|` is no substitution, `classes_` no link, and indented lines keep their shape."""
     if isinstance(thing, dict):  # a registry
-        lines[:] = ["By name: " + ", ".join(f"``{key}``" for key in thing) + "."]
+        lines[:] = ["By name" + COLON + " " + ", ".join(f"``{key}``" for key in thing) + "."]
         return
     out: list[str] = []
     section = attributes = example = block = False
@@ -66,12 +69,22 @@ def plain_text(app: Any, what: str, name: str, thing: Any, options: Any, lines: 
             if not example and not block:
                 line = escaped(line)
         out.append(line)
+    if what == "property" and out:
+        out[0] = out[0].replace(":", COLON)
     lines[:] = out
 
 
 def escaped(text: str) -> str:
     """Outside of backquotes, the characters that would begin markup stand for themselves."""
     return re.sub(r"(`+[^`]*`+)|([*|]|_(?!\w))", lambda found: found[1] or "\\" + found[2], text)
+
+
+def readable(app: Any, what: str, name: str, thing: Any, options: Any, signature: str, returns: str) -> Any:
+    """Defaults that are made anew each time are dots, and NumPy's unions have their names back."""
+    if signature is None:
+        return None
+    signature = ARRAY_LIKE.sub("ArrayLike", signature.replace("<factory>", "..."))
+    return signature, returns and ND_ARRAY.sub("ndarray", returns)
 
 
 def trimmed(app: Any, tree: nodes.document) -> None:
@@ -82,7 +95,8 @@ def trimmed(app: Any, tree: nodes.document) -> None:
 
 
 def overview(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """A module's page begins with a table of its names."""
+    """After napoleon; a module's page begins with a table of its names."""
+    lines[:] = [line.replace(COLON, ":") for line in lines]
     if what == "module" and hasattr(thing, "__all__"):
         lines += ["", ".. autosummary::", "   :nosignatures:", "", *(f"   {each}" for each in thing.__all__)]
 
@@ -98,6 +112,9 @@ def all_documented(app: Any, env: Any) -> None:
 
 def setup(app: Any) -> None:
     """Called by Sphinx."""
+    for name in ("descent", "surface", "svm", "training"):  # classes that are called as functions, by what is typed
+        getattr(import_module("optlab.objectives"), name).__name__ = name
+    app.connect("autodoc-process-signature", readable)
     app.connect("autodoc-process-docstring", plain_text, priority=400)  # before napoleon
     app.connect("autodoc-process-docstring", overview, priority=600)
     app.connect("env-check-consistency", all_documented)

@@ -1,15 +1,19 @@
 """Trials on a Dask cluster: one on this machine, or one that is already running somewhere."""
 
 import importlib
+import pickle
 from concurrent.futures import Executor
 from typing import Any
 
 from optlab.errors import ConfigError
-from optlab.search.executors import Foreign, Objective
+from optlab.search.executors import Foreign, Objective, named, pickled
 from optlab.search.trial import TrialError
 
 LOCAL = "dask"
 WAIT = 30  # seconds for a scheduler to answer
+# A process per core: what one trial does to its process is nothing to the others. Any port that is free: without one,
+# Dask takes 8787, and warns where another cluster has it.
+HERE = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "scheduler_kwargs": {"dashboard": False}}
 
 
 class Dask(Foreign):
@@ -19,7 +23,7 @@ class Dask(Foreign):
     kills four workers is given back; `Study.run` tries it once more, alone, and then it is "crashed".
 
     Raises:
-        ConfigError: an address that is none, or Dask is not installed.
+        ConfigError: an address that is none, Dask is not installed, or the cluster can't import the objective.
         TrialError: no scheduler answers there.
     """
 
@@ -32,14 +36,28 @@ class Dask(Foreign):
         except ImportError:
             raise ConfigError(f"executor={address!r} needs Dask: pip install 'optlab[dask]'") from None
         try:
-            # a process per core: what one trial does to its process is nothing to the others
-            options = {"threads_per_worker": 1, "dashboard_address": None} if address == LOCAL else {"address": address}
+            options = HERE if address == LOCAL else {"address": address}
             self._client = distributed.Client(**options, timeout=WAIT, set_as_default=False)
         except OSError as error:  # its own TimeoutError is one
             raise TrialError(f"no Dask scheduler answers at {address}: {error}") from None
         self._pool: Executor = self._client.get_executor(pure=False)
         super().__init__(objective, self._pool, timeout)
         self.size = max(1, sum(self._client.nthreads().values()))
+        if (payload := pickled(objective)) is not None:
+            self._check(payload, named(objective))
+
+    def _check(self, payload: bytes, name: str) -> None:
+        """Load the objective everywhere: a worker that can't would hang up on its scheduler without a word."""
+        try:
+            self._client.run_on_scheduler(pickle.loads, payload)
+            self._client.run(pickle.loads, payload)
+        except OSError:  # a worker died just now; others do its work
+            return
+        except Exception as error:
+            self.close(kill=True)
+            why = f"{type(error).__name__}: {error}".splitlines()[0]
+            advice = "install its module on the scheduler and on every worker, or name its folder in their PYTHONPATH"
+            raise ConfigError(f"the Dask cluster can't load {name}: {why}; {advice}") from None
 
     def close(self, kill: bool) -> None:
         """Leave the cluster; one that was started here ends."""
