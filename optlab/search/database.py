@@ -9,8 +9,9 @@ import time
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ class Database:
         self.path = None if path is None else Path(path)
         self.lock = threading.RLock()
         self._file = "" if self.path is None else os.path.realpath(self.path)
-        self._renewed, self._version = 0.0, -1
+        self._version = -1
         self._connect()
 
     def execute(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
@@ -107,17 +108,11 @@ class Database:
                 gone.add(id)
         return gone
 
-    def renew(self) -> None:
-        """Say that this driver lives, once in a while; drivers of other hosts can't see its process."""
-        if self.path is not None and time.monotonic() - self._renewed > RENEWAL:
-            with self.writing(durable=False):
-                self._db.execute("UPDATE driver SET seen = ? WHERE id = ?", (time.time(), self.me))
-            self._renewed = time.monotonic()
-
     def close(self) -> None:
         """Let go of the file; what this driver left unfinished is free for the next one."""
         if self._process.pid != os.getpid():
             return
+        self._closed.put(None)
         with self.lock, suppress(sqlite3.Error):
             if self.path is not None and self._file in WRITING:
                 LEFT.setdefault(self._file, set()).add(self.me)
@@ -190,7 +185,7 @@ class Database:
     def _enter(self) -> None:
         """Check the file after an unclean end, and sign in."""
         self._process, self.me = this_process(), uuid.uuid4().hex
-        self._renewed, self._version = time.monotonic(), -1  # each connection counts what others write for itself
+        self._version = -1  # each connection counts what others write for itself
         left = self._db.execute("SELECT id FROM driver WHERE closed = 0").fetchall()
         # SQLite reads a page that is cut off as if it went on with zeros.
         cut = self.path is not None and self.path.stat().st_size % self._pragma("page_size")
@@ -201,6 +196,9 @@ class Database:
         versions = {"python": platform.python_version(), "numpy": np.__version__, "machine": platform.platform()}
         row = (self.me, *vars(self._process).values(), time.time(), json.dumps(versions))
         self._db.execute("INSERT INTO driver VALUES (?, ?, ?, ?, ?, 0, ?)", row)
+        self._closed: SimpleQueue[None] = SimpleQueue()  # the collector may close a study, so that no lock will do
+        if self.path is not None:
+            threading.Thread(target=_renew, args=(self._file, self.me, self._closed), daemon=True).start()
 
     def _reconnect(self) -> None:
         """A connection must not cross a fork: the child opens its own and is a driver of its own."""
@@ -218,3 +216,14 @@ class Database:
         self._version = -1  # what others wrote is to be read again
         advice = next((hint for key, hint in ADVICE.items() if key in str(error)), "")
         return StorageError(f"{self.path or 'the study in memory'}: {error}{advice}")
+
+
+def _renew(file: str, driver: str, closed: "SimpleQueue[None]") -> None:
+    """Say once in a while that a driver lives, until it closes: drivers of other hosts can't see its process."""
+    there = f"{Path(file).as_uri()}?mode=rw"  # no file is made where none is left
+    while True:
+        with suppress(Empty):
+            return closed.get(timeout=RENEWAL)
+        # A connection of its own: nothing here may keep the driver from the collector, or hold its lock at a fork.
+        with suppress(sqlite3.Error), closing(sqlite3.connect(there, PATIENCE, uri=True)) as db, db:
+            db.execute("UPDATE driver SET seen = ? WHERE id = ?", (time.time(), driver))

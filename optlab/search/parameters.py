@@ -60,9 +60,7 @@ class Float:
 
     def __post_init__(self) -> None:
         found: Found = []
-        low, high = ends(self, number, "a finite number", found)
-        step = None if self.step is None else positive_step(self.step, number, found)
-        check_range(self, low, high, found)
+        low, high, step = _range(self, number, "a finite number", found)
         if low is not None and high is not None and low < high:
             if not math.isfinite(high - low):
                 found.append(("high", f"- low must be a finite number, got {shown(self.high)} - {shown(self.low)}"))
@@ -147,9 +145,7 @@ class Int:
 
     def __post_init__(self) -> None:
         found: Found = []
-        low, high = ends(self, whole, "a whole number", found)
-        step = None if self.step is None else positive_step(self.step, whole, found)
-        check_range(self, low, high, found)
+        low, high, step = _range(self, whole, "a whole number", found)
         for key, end in (("low", low), ("high", high)):
             if end is not None and abs(end) > LARGEST_INT:
                 found.append((key, f"must be within +-{LARGEST_INT:g}, got {shown(end)}; use Float for larger numbers"))
@@ -265,6 +261,14 @@ class Choice:
 
 
 Parameter = Float | Int | Choice
+
+
+def _range(p: Any, read: Callable[[Any], Any], what: str, found: Found) -> tuple[Any, Any, Any]:
+    """low, high and step as ``read`` gives them, None where they can't be read."""
+    low, high = ends(p, read, what, found)
+    step = None if p.step is None else positive_step(p.step, read, found)
+    check_range(p, low, high, found)
+    return low, high, step
 
 
 def _set(parameter: Parameter, **values: Any) -> None:

@@ -116,7 +116,7 @@ class _Worker:
             theirs.close()
         message = self._receive(time.monotonic() + READY)
         if message != ("ready",):
-            self.process.join(0.1)
+            self.process.join(LAST)
             why = message[1] if message else f"its process {self._death()}"
             killed = (self.process.exitcode or 0) < 0
             self.process.kill()

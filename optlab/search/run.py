@@ -120,7 +120,6 @@ class Sweep:
         done = {future for future in self.running if future.done()}
         if not done:
             done = wait(self.running, LOOK, FIRST_COMPLETED).done
-        self.study.renew()
         for future in sorted(done, key=lambda f: self.running[f].number):
             self.end(self.running[future], future)
             del self.running[future]
@@ -167,7 +166,6 @@ class Sweep:
         if not self.left or not self.study.others_running():
             return False
         time.sleep(LOOK / 10)
-        self.study.renew()
         return True
 
 

@@ -95,7 +95,18 @@ class Sampler:
 
 def generator(seed: int, stream: str, number: int) -> np.random.Generator:
     """The random numbers of one trial in one stream of `STREAMS`, the same in whatever order trials are made."""
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=(STREAMS[stream], number))))
+    return np.random.Generator(np.random.Philox(sequence(seed, stream, number)))
+
+
+def sequence(seed: int, stream: str, number: int) -> np.random.SeedSequence:
+    """``SeedSequence(seed, spawn_key=(STREAMS[stream], number))``; NumPy takes twice as long to find the words.
+
+    >>> theirs = np.random.SeedSequence(2**40 + 5, spawn_key=(STREAMS["gp"], 7))
+    >>> sequence(2**40 + 5, "gp", 7).generate_state(8).tolist() == theirs.generate_state(8).tolist()
+    True
+    """
+    words = [seed & 0xFFFFFFFF, seed >> 32, 0, 0, STREAMS[stream], number]  # the seed's are filled up to four
+    return np.random.SeedSequence(np.array(words, dtype=np.uint32))
 
 
 def checked_seed(seed: Any) -> int:

@@ -63,6 +63,7 @@ class Space(Mapping[str, Parameter]):
         raise_if(found, "the space")
         self._parameters: dict[str, Parameter] = given
         self.parents_first = _parents_first(given)
+        self._conditional = any(parameter.when for parameter in given.values())
 
     def __getitem__(self, name: str) -> Parameter:
         return self._parameters[name]
@@ -108,9 +109,12 @@ class Space(Mapping[str, Parameter]):
             ConfigError: another shape, NaN, or a coordinate outside [0, 1].
         """
         cube = np.asarray(u, dtype=np.float64)
-        if cube.shape != (len(self),) or not ((cube >= 0.0) & (cube <= 1.0)).all():
+        if cube.shape != (len(self),) or not all(0.0 <= x <= 1.0 for x in cube.tolist()):
             raise ConfigError(f"a point of this space is {len(self)} numbers in [0, 1], got {shown(u)}")
-        params = {name: p.value(x) for (name, p), x in zip(self.items(), cube.tolist(), strict=True)}
+        pairs = zip(self._parameters.items(), cube.tolist(), strict=True)
+        params = {name: p.value(x) for (name, p), x in pairs}
+        if not self._conditional:
+            return params
         active = self.active(params)
         return {name: value for name, value in params.items() if name in active}
 

@@ -41,7 +41,7 @@ class Store:
         self._study, self._last, self._highest = 0, 0, -1
         self._written: list[tuple[Trial, str | None]] = []
         self._db = Database(path)
-        self.close, self.renew, self.lock = self._db.close, self._db.renew, self._db.lock
+        self.close, self.lock = self._db.close, self._db.lock
 
     @property
     def running(self) -> bool:
@@ -256,6 +256,6 @@ def _read(
         raise ValueError(f"it is {state} with the value {value!r}")
     if not isinstance(starts, int) or not 0 <= starts < 1 << 31:
         raise ValueError(f"it was begun {starts!r} times")
-    told = tuple((int(step), float(at)) for step, at in json.loads(reports or "[]"))
+    told = tuple((int(step), float(at)) for step, at in json.loads(reports)) if reports else ()
     params = known.params if known else dict(json.loads(text))
     return Trial(number, params, value, state, error, told, seed, started, finished, starts)

@@ -7,14 +7,13 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
-
 from optlab.errors import ConfigError
 from optlab.search.pruners import Pruner, replay
-from optlab.search.sampler import STREAMS, Observation, Sampler
+from optlab.search.sampler import Observation, Sampler, sequence
 from optlab.search.space import Space
 from optlab.search.store import Store
 from optlab.search.trial import Live, Outcome, Trial, judge, printable
@@ -347,10 +346,6 @@ class Study:
         found: dict[str, Any] = json.loads(self._store.description() or "{}")
         return found
 
-    def renew(self) -> None:
-        """Say that this driver lives."""
-        self._store.renew()
-
     def use_pruner(self, pruner: Pruner | None) -> None:
         """Let this pruner hear of the trials so far and of all reports from now on."""
         self._pruner = pruner
@@ -378,13 +373,12 @@ class Study:
 
     def _seed(self, number: int) -> int:
         """The trial's own seed, 32 bits."""
-        sequence = np.random.SeedSequence(self.sampler.seed, spawn_key=(STREAMS["trial"], number))
-        return int(sequence.generate_state(1)[0])
+        return int(sequence(self.sampler.seed, "trial", number).generate_state(1)[0])
 
     def _observations(self) -> list[Observation]:
         """What the sampler sees, in the order of the numbers; only what is new is looked at."""
         trials, changed = self._store.trials, self._store.changed
-        for number in changed:
+        for number in dict.fromkeys(changed):
             seen = self._observation(trials[number])
             if number < len(self._seen) and self._seen[number].number == number:
                 self._seen[number] = seen
@@ -404,8 +398,7 @@ class Study:
         return Observation(trial.number, trial.params, loss, trial.state)
 
     def _live(self, trial: Trial) -> Live:
-        live = Live(trial.number, dict(trial.params), trial.seed)
-        live.channel = lambda step, value: self._report(live.number, step, value)
+        live = Live(trial.number, dict(trial.params), trial.seed, partial(self._report, trial.number))
         self._lives[trial.number] = live
         return live
 

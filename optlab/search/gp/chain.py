@@ -20,7 +20,7 @@ Array = np.ndarray
 EACH = 40  # results up to which every one is followed by a fit
 GROWTH = 1.1  # of the results between two fits after that: measured no worse than a fit after each
 FRESH = 5  # one fit in so many has fresh starts besides the one before,
-LARGE, ROUNDS, FEWER = 200, 25, 8  # up to LARGE results; then none has, and a few rounds follow the slow change
+LARGE, ROUNDS, FEWER = 200, 15, 8  # up to LARGE results; then none has, and a few rounds follow the slow change
 MANY, KEPT = 2000, 1000  # beyond MANY results, the model sees the KEPT nearest the best
 EXACT = 1e-8  # the noise ratio of losses declared free of noise
 
