@@ -1,7 +1,7 @@
 """What every rule must do, whoever wrote it: each `rule_*` function here takes settings and a dtype, and asserts.
 
 They compare the compiled loops with the same functions on NumPy arrays. That proves the loops and not the formulas;
-the formulas are compared with other people's code in `test_parity.py`.
+the formulas are compared with other people's code in `test_parity_*.py`.
 """
 
 import numpy as np

@@ -51,6 +51,7 @@ def axe(context):
     pytest.importorskip("axe_playwright_python", reason="axe is not installed: pip install axe-playwright-python")
     source = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
     page, found = context.new_page(), []
+    page.emulate_media(reduced_motion="reduce")  # nothing plays while it is judged
     for kind in ("pageerror", "dialog"):
         page.on(kind, lambda event: found.append(f"{event}"))
     page.on("console", lambda message: found.append(message.text))
@@ -62,7 +63,7 @@ def axe(context):
         page.evaluate(f"{source}; 0")
         for width, scheme in LOOKS:
             page.set_viewport_size({"width": width, "height": 800})
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            page.emulate_media(color_scheme=scheme)
             page.evaluate(DRAWN)  # a page's own layout runs with the next frame
             if page.evaluate("document.documentElement.scrollWidth") > width:
                 found.append(f"wider than {width}")

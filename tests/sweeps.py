@@ -1,9 +1,10 @@
-"""What the tests of studies share: objectives that a process can import, and a driver to be killed."""
+"""What the tests of studies share: objectives that a process can import, studies, and a driver to be killed."""
 
 import json
 import math
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 from optlab.search import Choice, Float, Int, Random, Space, Study
 
 SPACE = Space(x=Float(-1.0, 1.0), lr=Float(1e-5, 1.0, log=True), width=Int(1, 64), rule=Choice(["sgd", "adam"]))
+LINE = Space(x=Float(0.0, 1.0))
+DESCRIPTION = {"objective": "digits", "sampler": {"name": "sobol", "seed": 3}}  # of a sweep, kept with its study
 
 
 def bowl(params):
@@ -47,8 +50,9 @@ def slow(params):
     return bowl(params)
 
 
-def seconds(params):
-    time.sleep(30.0)
+def endless(params):
+    Path(os.environ["SWEEP_LOG"]).touch()
+    time.sleep(3600.0)
 
 
 def logged(params):
@@ -92,6 +96,38 @@ def flood(params):
 def table(study):
     """What must be equal to the last bit: everything but times and counts of starts."""
     return [(t.number, t.params, t.value, t.state, t.error, t.reports, t.seed) for t in study.trials]
+
+
+def study_of(space=SPACE, seed=5, **options):
+    return Study(space, Random(seed=seed), **options)
+
+
+def ran(study, trials, objective=bowl, **options):
+    study.run(objective, trials=trials, **options)
+    return study
+
+
+def begun(path, trials=0, **options):
+    """A study kept in a file; None: in memory."""
+    return ran(study_of(seed=1, storage=path, **options), trials)
+
+
+def told(space, points, direction="minimize"):
+    """A study of given (params, value)."""
+    study = study_of(space, direction=direction)
+    for params, value in points:
+        study.tell(study.ask(params=params), value)
+    return study
+
+
+def environment():
+    """This process's, with its import path, so that a child finds what the tests import."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+
+
+def child(script, *arguments):
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env=environment())
 
 
 def drive(path, total, workers, name="logged"):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import BOTH
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -10,7 +11,6 @@ import optlab as ol
 from optlab import autograd as ag
 from optlab.autograd.graph import flow
 
-BOTH = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}  # of the largest component
 
 

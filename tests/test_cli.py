@@ -40,7 +40,6 @@ def optlab(*arguments, cwd=None, check=None, **environment):
         env=env,
         capture_output=True,
         text=True,
-        timeout=240,
     )
     assert "Traceback" not in done.stderr, done.stderr
     if check is not None:

@@ -2,15 +2,18 @@
 
 import collections
 import concurrent.futures
+import importlib
 import os
 import sys
-import threading
 import time
 
 import pytest
-from sweeps import SPACE, bowl, table
+from conftest import LONG
+from faults import SAMPLERS, straight
+from sweeps import POISON, SPACE, bowl, child, noisy, poisoned, table
 
 from optlab.errors import ConfigError
+from optlab.integrations.dask import HERE
 from optlab.search import Float, Grid, Int, Random, Space, Study, TrialError
 
 NUMBERS = Space(n=Int(0, 11))
@@ -35,7 +38,7 @@ def deadly(params):
 
 
 def slow(params):
-    time.sleep(9.0 if params["n"] == 3 else 0.0)
+    time.sleep(9.0)
     return float(params["n"])
 
 
@@ -51,13 +54,21 @@ class Free:
         return self._function(params)
 
 
+def cluster_of(workers):
+    """A scheduler and worker processes, reached over TCP as anywhere else."""
+    distributed = pytest.importorskip("distributed", reason="needs Dask: pip install 'optlab[dask]'")
+    options = {**HERE, "protocol": "tcp", "silence_logs": "CRITICAL"}
+    return distributed.LocalCluster(n_workers=workers, **options)
+
+
 @pytest.fixture(scope="module")
 def cluster():
-    """A scheduler and two worker processes, reached over TCP as anywhere else."""
-    distributed = pytest.importorskip("distributed", reason="needs Dask: pip install 'optlab[dask]'")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "protocol": "tcp"}
-    with distributed.LocalCluster(**options, silence_logs="CRITICAL") as cluster:
+    environment, path = dict(os.environ), sys.path[:]
+    with cluster_of(2) as cluster:
         yield cluster.scheduler_address
+    os.environ.clear()  # Dask sets thread counts and a hash seed for all that comes after it
+    os.environ.update(environment)
+    sys.path[:] = path
 
 
 @pytest.fixture(params=KINDS)
@@ -101,11 +112,21 @@ def test_every_trial_is_run_once_with_its_own_result(sweep):
     assert [trial.value for trial in sweep(number).trials] == [float(n) for n in range(12)]
 
 
+@pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.fault(9)
-def test_the_trials_are_those_of_any_other(sweep):
-    straight = Study(SPACE, Random(seed=5))
-    straight.run(bowl, trials=12)
-    assert table(sweep(bowl, Study(SPACE, Random(seed=5)))) == table(straight)
+def test_the_trials_are_those_of_any_other(sweep, sampler):
+    assert table(sweep(bowl, Study(SPACE, SAMPLERS[sampler]()))) == table(straight(sampler, 12))
+
+
+@pytest.mark.skipif(not LONG, reason="a cluster for each number of workers takes long")
+@pytest.mark.parametrize("workers", [1, 2, 4, 8])
+@pytest.mark.fault(9, cases=len(SAMPLERS))
+def test_the_trials_are_the_same_at_any_number_of_dask_workers(workers):
+    with cluster_of(workers) as cluster:
+        for sampler in SAMPLERS:
+            study = Study(SPACE, SAMPLERS[sampler]())
+            study.run(noisy, trials=24, executor=cluster.scheduler_address)
+            assert table(study) == table(straight(sampler, 24, noisy))
 
 
 def test_an_exception_is_the_trials_own(sweep):
@@ -127,6 +148,19 @@ def test_a_worker_that_dies_costs_its_own_trial(sweep):
     assert study.trials[3].state == "crashed"
 
 
+@pytest.mark.skipif(not LONG, reason="Dask begins a poison trial eight times, each in a new process")
+@pytest.mark.parametrize("poison", POISON)
+@pytest.mark.fault(3)
+def test_a_poison_trial_on_dask_costs_itself_alone(poison, tmp_path, monkeypatch):
+    monkeypatch.setenv("SWEEP_LOG", str(tmp_path / "log"))
+    monkeypatch.setenv("SWEEP_POISON", poison)
+    with cluster_of(2) as cluster:  # its workers have this environment
+        study = Study(Space(n=Int(0, 40)), Grid(n=list(range(41))))
+        study.run(poisoned, trials=41, executor=cluster.scheduler_address)
+    assert states(study) == {"complete": 40, "crashed": 1}
+    assert study.trials[17].state == "crashed"
+
+
 @pytest.mark.parametrize("kind", ["process pool"], indirect=True)
 @pytest.mark.fault(3)
 def test_a_pool_that_dies_with_its_worker_says_so(sweep):
@@ -136,10 +170,11 @@ def test_a_pool_that_dies_with_its_worker_says_so(sweep):
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "serial"], indirect=True)
 def test_a_slow_trial_is_given_up(sweep):
-    sweep(number)  # the clock of somebody else's pool runs while its processes start
-    study = sweep(slow, timeout=3.0)
+    study = sweep(number, trials=6)  # the clock of somebody else's pool runs while its processes start
+    sweep(slow, study, trials=1, timeout=1.0)  # alone: on a busy machine any other would be late, too
+    sweep(number, study, trials=5)
     assert states(study) == {"complete": 11, "failed": 1}
-    assert "timed out after 3 s" in study.trials[3].error
+    assert "timed out after 1 s" in study.trials[6].error
 
 
 class Cancels(concurrent.futures.ThreadPoolExecutor):
@@ -188,12 +223,16 @@ def test_a_result_that_comes_twice_counts_once():
 
 
 def test_nothing_is_left_behind():
-    import multiprocessing
-
-    before, children = set(threading.enumerate()), set(multiprocessing.active_children())
-    Study(NUMBERS, Grid(n=list(range(12)))).run(number, trials=12, executor=2)
-    assert set(multiprocessing.active_children()) <= children
-    assert set(threading.enumerate()) <= before
+    """In a process of its own: in this one, Dask starts threads when it likes."""
+    script = (
+        "import multiprocessing, threading\n"
+        "from test_executors import *\n"
+        "Study(NUMBERS, Grid(n=list(range(12)))).run(number, trials=12, executor=2)\n"
+        "assert multiprocessing.active_children() == []\n"
+        "assert threading.enumerate() == [threading.main_thread()]"
+    )
+    done = child(script)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -216,3 +255,13 @@ def test_dask_is_named_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ConfigError, match=r"pip install 'optlab\[dask\]'"):
         Study(Space(x=Float(0, 1)), Random()).run(bowl, trials=1, executor="dask")
+
+
+def test_an_objective_that_the_cluster_cannot_import_is_refused(cluster, tmp_path, monkeypatch):
+    (tmp_path / "only_here.py").write_text("def objective(params):\n    return params['n']\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    objective = importlib.import_module("only_here").objective
+    study = Study(NUMBERS, Grid(n=list(range(12))))
+    with pytest.raises(ConfigError, match=r"the Dask cluster can't load objective: ModuleNotFoundError: .*only_here"):
+        study.run(objective, trials=12, executor=cluster)
+    assert study.trials == []

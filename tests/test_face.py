@@ -4,28 +4,13 @@ Numbers of steps and starts are smaller where the compiler is off; nothing else 
 """
 
 import json
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 from conftest import JIT, SHRINK
+from examples import SPACE, Hyper, coefficients, update
 
 import optlab as ol
-
-
-class Hyper(NamedTuple):
-    lr: float = 0.01
-    beta: float = 0.9
-
-
-def coefficients(t, h):
-    return h.lr, h.beta
-
-
-def update(p, g, s, c):
-    (v,), (lr, beta) = s, c
-    v = beta * v + g
-    return p - lr * np.sign(v), (v,)
 
 
 @pytest.fixture
@@ -235,23 +220,16 @@ def test_scikit_learns_verbs():
 
 
 def test_search_hyperparameters(folder):
-    from optlab.search import GP, Choice, Float, Grid, Int, Random, Sobol, Space, Study
+    from optlab.search import GP, Float, Grid, Random, Sobol, Space, Study
 
-    space = Space(
-        lr=Float(1e-5, 1, log=True),
-        batch_size=Int(8, 256, log=True),
-        hidden=Int(8, 64, step=8),
-        rule=Choice(["sgd", "momentum", "adam"]),
-        beta=Float(0.5, 0.99, when={"rule": "momentum"}),
-    )
-    study = Study(space, GP(seed=0), direction="minimize", storage="sweep.db", name="mlp-digits")
+    study = Study(SPACE, GP(seed=0), direction="minimize", storage="sweep.db", name="mlp-digits")
 
     def objective(params, trial=None):
         return (np.log10(params["lr"]) + 2) ** 2 + (params["rule"] != "adam") + abs(params["hidden"] - 40) / 40
 
     trial = study.ask()
     assert trial.number == 0
-    assert set(trial.params) <= set(space)
+    assert set(trial.params) <= set(SPACE)
     study.tell(trial, 0.31)
     for told in study.ask(n=2):
         study.tell(told, error="the disk was full")
@@ -269,13 +247,13 @@ def test_search_hyperparameters(folder):
     study.to_csv("t.csv")
     study.to_json("t.json")
     assert all(verdict.id for verdict in study.verdict())
-    assert set(study.importance()) == set(space)
+    assert set(study.importance()) == set(SPACE)
     study.plot_history()
     study.plot_slice()
     study.plot_contour("lr", "hidden")
     study.html("sweep.html")
     assert (folder / "sweep.html").read_text(encoding="utf-8").lower().startswith("<!doctype html>")
-    again = Study(space, GP(seed=0), storage="sweep.db", name="mlp-digits")
+    again = Study(SPACE, GP(seed=0), storage="sweep.db", name="mlp-digits")
     assert [t.params for t in again.trials] == [t.params for t in study.trials]
 
     rates = Space(lr=Float(1e-6, 10, log=True))

@@ -1,4 +1,4 @@
-"""Faults that no other file has (docs/faults.md, rows 17, 19, 28), and the script that counts all of them."""
+"""Faults that no other file has (docs/faults.md, rows 17, 19, 28, 29), and the script that counts all of them."""
 
 import importlib.util
 import os
@@ -17,6 +17,9 @@ from conftest import LONG
 from sweeps import SPACE, bowl
 
 import optlab as ol
+from optlab.data import ledger
+from optlab.data.ledger import Ledger
+from optlab.errors import SealError
 from optlab.search import Random, Study
 
 ROOT = Path(__file__).parents[1]
@@ -95,6 +98,36 @@ def test_a_study_of_many_trials_opens_and_goes_on(tmp_path):
     print(f"a file of {count:,} trials opened in {time.perf_counter() - began:.2f} s")
     assert study.best.number == 0
     assert study.ask().number == count
+
+
+# --- 29: a test set, and Optuna between its two uses ------------------------------------------------------------------
+
+
+@pytest.mark.fault(29, cases=3)
+def test_no_way_through_optuna_opens_a_test_set(tmp_path, monkeypatch):
+    optuna = pytest.importorskip("optuna", reason="needs Optuna: pip install 'optlab[optuna]'")
+    from optlab.integrations.convert import from_optuna
+    from optlab.integrations.optuna import RandomSampler
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    monkeypatch.setattr(ledger, "_process", {})
+    objective = ol.objectives.training("digits", epochs=1, rule="adam")
+    test = ol.data.load("digits").split()[2]
+    held_out = test.open("final table", Ledger(None)).rows
+    given = [part.rows for pair in objective.parts for part in pair]
+    assert sorted(np.concatenate([*given, held_out])) == list(range(1797)), "it learns from all the others"
+
+    theirs = optuna.create_study(sampler=RandomSampler(seed=0), storage=f"sqlite:///{tmp_path / 'theirs.db'}")
+    theirs.optimize(lambda trial: objective({"lr": trial.suggest_float("lr", 1e-3, 1e-1, log=True)}), n_trials=2)
+    ours = from_optuna(tmp_path / "theirs.db", tmp_path / "ours.db")
+    ours.run(objective, trials=1)
+    ours.to_optuna(tmp_path / "again.db")
+    assert len(ours.complete) == 3
+    assert len(Ledger(None).records()) == 1, "nobody looked"
+    with pytest.raises(SealError, match="final table"):
+        test.open("after Optuna", Ledger(None))
+    with pytest.raises(SealError, match="final table"):
+        ol.data.load("digits").split()[2].open("a split of one's own", Ledger(None))
 
 
 # --- the script and its page ------------------------------------------------------------------------------------------

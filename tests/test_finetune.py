@@ -191,7 +191,7 @@ def test_the_test_set_is_opened_once_per_run(tmp_path):
         network().load(tmp_path / "run").evaluate(test, unseal="once more")
     for way in ("resume", "load"):
         ran = subprocess.run(
-            [sys.executable, "-c", AGAIN, way, str(tmp_path / "run")], cwd=ROOT, check=True, timeout=120,
+            [sys.executable, "-c", AGAIN, way, str(tmp_path / "run")], cwd=ROOT, check=True,
             env={**os.environ, "PYTHONPATH": ".:kernels"}, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert ran.stdout.startswith("refused: the test set was opened on"), way

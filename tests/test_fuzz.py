@@ -5,14 +5,14 @@ import json
 import shutil
 import sqlite3
 import warnings
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 from conftest import FUZZ
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from malformed import BATCH, batch_bytes, read_batch
-from sweeps import SPACE, bowl
+from sweeps import SPACE, bowl, noisy
 from test_data_files import damaged, only_data_errors
 from test_report import ATTRIBUTES, TAGS, Reader
 
@@ -21,6 +21,8 @@ from optlab.search import Random, Study
 from optlab.viz.page import number, page, pairs, section
 
 fuzzed = settings.get_profile("fuzz")
+FEW = FUZZ // 10
+few = settings(fuzzed, max_examples=FEW)  # Optuna opens a database in some 0.1 s
 
 
 @pytest.mark.fault(27, cases=FUZZ)
@@ -106,7 +108,22 @@ values = (
     | st.floats(allow_nan=False)
     | st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
     | st.binary(max_size=9)
-    | st.sampled_from(["complete", "running", "failed", "{}", "[]", "null", "[[0, 1]]", '{"x": 1}', "NaN", "1e999"])
+    | st.sampled_from(
+        [
+            "complete",
+            "COMPLETE",
+            "PRUNED",
+            "running",
+            "failed",
+            "{}",
+            "[]",
+            "null",
+            "[[0, 1]]",
+            '{"x": 1}',
+            "NaN",
+            "1e999",
+        ]
+    )
 )
 
 
@@ -164,23 +181,73 @@ def journals(draw, contents):
     return "".join(json.dumps(line) + "\n" for line in lines).encode()
 
 
-@pytest.mark.fault(27, cases=FUZZ)
-def test_journals_of_optunas(fresh):
+@pytest.fixture
+def theirs(fresh):
+    """``theirs(name)`` is the path of a small study in one of Optuna's storages."""
     optuna = pytest.importorskip("optuna", reason="needs Optuna: pip install 'optlab[optuna]'")
-    from optlab.integrations.convert import from_optuna
-
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = Study(SPACE, Random(seed=1))
-    study.run(bowl, trials=4)
+    study.run(noisy, trials=4)
     study.tell(study.ask(), error="broken")
-    path = fresh() / "a.log"
-    study.to_optuna(path)
 
+    def make(name):
+        path = fresh() / name
+        study.to_optuna(path)
+        return path
+
+    return make
+
+
+def taken_in(path, contents):
+    """Read an Optuna storage of these contents, or refuse it."""
+    from optlab.integrations.convert import from_optuna
+
+    path.write_bytes(contents)
+    documented(lambda: from_optuna(path, path.with_name("mine.db")).close())
+
+
+@pytest.mark.fault(27, cases=FUZZ)
+def test_journals_of_optunas(theirs, fresh):
     @fuzzed
-    @given(journals(path.read_bytes()))
+    @given(journals(theirs("a.log").read_bytes()))
     def run(contents):
-        path = fresh() / "a.log"
-        path.write_bytes(contents)
-        documented(lambda: from_optuna(path, path.with_name("mine.db")).close())
+        taken_in(fresh() / "a.log", contents)
+
+    run()
+
+
+@pytest.mark.fault(27, cases=FEW)
+def test_sqlite_files_of_optunas(theirs, fresh):
+    sound = theirs("a.db").read_bytes()
+
+    @few
+    @given(changes)
+    def run(changed):
+        taken_in(fresh() / "a.db", placed(sound, *changed))
+
+    run()
+
+
+@pytest.mark.fault(27, cases=FEW)
+def test_rows_of_sqlite_files_of_optunas(theirs, fresh):
+    """A file that SQLite finds sound, with rows that make no sense."""
+    path = theirs("a.db")
+    sound = path.read_bytes()
+    with closing(sqlite3.connect(path)) as db:
+        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+        fields = [(table, row[1]) for table in tables for row in db.execute(f"PRAGMA table_info({table})")]
+
+    @few
+    @given(st.lists(st.tuples(st.sampled_from(fields), values, st.integers(0, 9)), min_size=1, max_size=3))
+    def run(changed):
+        path = fresh() / "b.db"
+        path.write_bytes(sound)
+        with closing(sqlite3.connect(path)) as db:
+            for (table, field), value, skipped in changed:
+                row = f"SELECT rowid FROM {table} LIMIT 1 OFFSET {skipped} % (SELECT count(*) + 1 FROM {table})"
+                with suppress(sqlite3.IntegrityError):  # a number of the row that is none
+                    db.execute(f"UPDATE OR IGNORE {table} SET {field} = ? WHERE rowid = ({row})", (value,))
+            db.commit()
+        taken_in(path, path.read_bytes())
 
     run()

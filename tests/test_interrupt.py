@@ -2,11 +2,13 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +116,7 @@ def resumed_on_the_tape(directory, model, train, val):
 @pytest.mark.fault(25)
 def test_a_signal_at_an_instant(engine, where, at, name, times, every, saved, ended, tmp_path, want):
     process = child(tmp_path, engine, where, at, name, times, every)
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate()
     assert process.returncode == CODES[name], errors
     lines = output.splitlines()
     assert lines[0] == "started"
@@ -132,13 +134,14 @@ def test_a_signal_from_outside_at_any_instant(case, tmp_path, want):
     random = np.random.default_rng(case)
     name, engine, times = list(CODES)[case % 3], ("tape", "machine")[case // 2 % 2], 1 + case % 2
     # long enough an epoch that the second signal finds it at work
-    process = child(tmp_path, engine, every=int(random.integers(1, 4)), nap=0.02)
-    assert process.stdout.readline() == "started\n"
-    time.sleep(random.uniform(0.0, 0.5 if engine == "tape" else 0.02))
-    for _ in range(times):
-        process.send_signal(getattr(signal, name))
-        time.sleep(random.uniform(0.0, 0.03))
-    output, errors = process.communicate(timeout=120)
+    with child(tmp_path, engine, every=int(random.integers(1, 4)), nap=0.02) as process:
+        assert process.stdout.readline() == "started\n"
+        time.sleep(random.uniform(0.0, 0.5 if engine == "tape" else 0.02))
+        for _ in range(times):
+            process.send_signal(getattr(signal, name))
+            time.sleep(random.uniform(0.0, 0.03))
+        # `communicate` would leave out what `readline` has read beyond its line
+        output, errors = process.stdout.read(), process.stderr.read()
     done = "went on" in output  # the signal came after the last epoch, and was the process's own affair
     assert process.returncode in (CODES[name], -getattr(signal, name), 0 if done else CODES[name]), errors
     if checkpoint.numbers(tmp_path):
@@ -166,36 +169,34 @@ ol.fit(network(dropout=0.2), train, val, epochs=6, batch_size=12, callbacks=[wai
 @pytest.mark.fault(25)
 def test_the_terminal_is_closed(tmp_path, want):
     """The kernel sends SIGHUP, and nothing can be written to the terminal any more."""
-    (master, slave), (heard, tell), (hear, told) = os.openpty(), os.pipe(), os.pipe()
+    (master, slave), (heard, tell), (hear, told), (enough, stop) = os.openpty(), os.pipe(), os.pipe(), os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-c", TERMINAL, str(tell), str(hear), str(tmp_path)],
         cwd=ROOT, env={**os.environ, "PYTHONPATH": ".:kernels", "TERM": "xterm"},
         stdin=slave, stdout=slave, stderr=slave, start_new_session=True, pass_fds=(tell, hear),
     )  # fmt: skip
-    reader = threading.Thread(target=drain, args=(master,), daemon=True)
+    reader = threading.Thread(target=drain, args=(master, enough), daemon=True)
     reader.start()
     for end in (slave, tell, hear):
         os.close(end)
     assert os.read(heard, 1) == b"!"
+    os.close(stop)
+    reader.join()  # a terminal that somebody still reads stays open
     os.close(master)
-    time.sleep(0.1)
     os.write(told, b"!")
-    code, why = process.wait(timeout=120), tmp_path / "why"
+    code, why = process.wait(), tmp_path / "why"
     assert code == 129, why.read_text() if why.exists() else ""
-    os.close(heard)
-    os.close(told)
-    reader.join(timeout=5)
+    for end in (heard, told, enough):
+        os.close(end)
     assert checkpoint.numbers(tmp_path) == [1, 2]
     assert_nothing_is_lost(tmp_path, want)
 
 
-def drain(terminal):
-    """Read what a terminal shows, so that nobody waits for room."""
-    try:
-        while os.read(terminal, 4096):
-            pass
-    except OSError:
-        pass
+def drain(terminal, enough):
+    """Read what a terminal shows, so that nobody waits for room, until the other end of the pipe is closed."""
+    with suppress(OSError):
+        while enough not in select.select([terminal, enough], [], [])[0]:
+            os.read(terminal, 4096)
 
 
 # --- in this process --------------------------------------------------------------------------------------------------

@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-from conftest import SHRINK
+from conftest import BOTH, SHRINK
 
 from optlab_kernels.jit import jit
 from optlab_kernels.reductions import add, all_finite, sum_of_squares
-
-BOTH = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
 @BOTH
@@ -60,7 +58,7 @@ def test_a_reordered_sum_is_within_the_bound_of_any_order(dtype):
 
 
 @pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 4095, 4096, 4097, 20_000])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@BOTH
 def test_sum_of_squares(n, dtype):
     arena = np.random.default_rng(n).standard_normal((3, n + 7)).astype(dtype)
     want = float((arena[1, 3 : n + 3].astype(np.float64) ** 2).sum())

@@ -7,8 +7,9 @@ import contracts
 import naive
 import numpy as np
 import pytest
-from conftest import JIT
+from conftest import BOTH, JIT
 from contracts import run
+from examples import PARTS, Hyper, coefficients
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +27,6 @@ VARIANTS = [
     ol.AMSGrad(convention="optax", beta1=0.5),
 ]
 EVERY = {repr(s): s for s in [*(rule(convention=c) for rule in ol.RULES.values() for c in CONVENTIONS), *VARIANTS]}
-BOTH = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 numbers = st.floats(-1e3, 1e3).filter(lambda x: abs(x) > 1e-3)
 rates = st.floats(1e-5, 1.0)
 decays = st.floats(0.0, 0.999)
@@ -232,24 +232,6 @@ def test_a_very_late_step_is_finite_and_uncorrected(name, t):
 
 
 # --- a user's own rule ------------------------------------------------------------------------------------------------
-
-
-class Hyper(NamedTuple):
-    lr: float = 0.01
-    beta: float = 0.9
-
-
-def coefficients(t, h):
-    return h.lr, h.beta
-
-
-def update(p, g, s, c):
-    (v,), (lr, beta) = s, c
-    v = beta * v + g
-    return p - lr * np.sign(v), (v,)
-
-
-PARTS = {"slots": ("v",), "coefficients": coefficients, "update": update}
 
 
 @BOTH

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from conftest import BOTH
 
 import optlab as ol
 from optlab.optim.rules import as_settings
@@ -217,7 +218,7 @@ def test_numbers_outside_their_interval_are_refused(kind, name, value):
 
 @EVERY_RULE
 @pytest.mark.parametrize("lr", [0.0, 5e-324, 1e-320, 1e300])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@BOTH
 @pytest.mark.fault(16)
 def test_extreme_rates_step_exactly_or_are_refused(kind, lr, dtype):
     settings = kind(lr, weight_decay=0.0)

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from examples import SPACE as FACE
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
@@ -14,13 +15,6 @@ from optlab.errors import ConfigError
 from optlab.search.sampler import generator
 from optlab.search.space import Choice, Column, Float, Int, Space
 
-FACE = Space(
-    lr=Float(1e-5, 1, log=True),
-    batch_size=Int(8, 256, log=True),
-    hidden=Int(8, 64, step=8),
-    rule=Choice(["sgd", "momentum", "adam"]),
-    beta=Float(0.5, 0.99, when={"rule": "momentum"}),
-)
 DRAWS = generator(0, "trial", 0).random(40_000)
 
 # --- distributions ----------------------------------------------------------------------------------------------------

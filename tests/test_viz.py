@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from conftest import JIT, SHRINK
-from matplotlib import pyplot as plt
+from figures import nothing_global as nothing_global
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
@@ -68,16 +68,6 @@ HARD = {
     "odd labels": lambda: ol.race("sphere", {"$x_1": ol.SGD(lr=0.1), "_hidden": ol.SGD(lr=0.2)}, steps=9),
     "all rules": lambda: ol.race("beale", list(ol.RULES), steps=9),
 }
-
-
-@pytest.fixture(autouse=True)
-def nothing_global(monkeypatch):
-    """No figure stays in pyplot, no setting changes, no window opens."""
-    monkeypatch.setattr(plt, "show", lambda *a, **k: pytest.fail("a window was opened"))
-    figures, settings = plt.get_fignums(), dict(mpl.rcParams)
-    yield
-    assert plt.get_fignums() == figures
-    assert dict(mpl.rcParams) == settings
 
 
 def draw(figure):

@@ -3,7 +3,7 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib import pyplot as plt
+from figures import nothing_global as nothing_global
 from matplotlib.figure import Figure
 from scipy.special import log_softmax, softmax
 from sklearn.metrics import confusion_matrix
@@ -53,16 +53,6 @@ PLOTS = {
     "plot_weights": lambda fig=None: plot_weights(ol.nn.MLP([64, 5, 10]), (8, 8), fig=fig),
     "plot_worst": lambda fig=None: plot_worst(PART, LOGITS, fig=fig),
 }
-
-
-@pytest.fixture(autouse=True)
-def nothing_global(monkeypatch):
-    """No figure stays in pyplot, no setting changes, no window opens."""
-    monkeypatch.setattr(plt, "show", lambda *a, **k: pytest.fail("a window was opened"))
-    figures, settings = plt.get_fignums(), dict(mpl.rcParams)
-    yield
-    assert plt.get_fignums() == figures
-    assert dict(mpl.rcParams) == settings
 
 
 def labels(ax):

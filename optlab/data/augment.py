@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from optlab.checks import is_whole
 from optlab.data.splits import AUGMENT, generator
 from optlab.errors import ConfigError, DataError, unknown
 
@@ -34,7 +35,7 @@ class Augment:
     noise: float = 0.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.shift, bool) or not isinstance(self.shift, int | np.integer) or self.shift < 0:
+        if not is_whole(self.shift, 0):
             raise ConfigError(f"shift is a whole number of pixels >= 0, got {self.shift!r}")
         if not isinstance(self.flip, bool | np.bool_):
             raise ConfigError(f"flip is True or False, got {self.flip!r}")

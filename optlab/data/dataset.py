@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from optlab.checks import is_whole
 from optlab.data.checks import features, labels
 from optlab.data.scaler import Scaler
 from optlab.data.sealed import Sealed
@@ -204,7 +205,7 @@ class Part:
         Raises:
             ConfigError: more rows than there are, none, or positions out of range or twice.
         """
-        if isinstance(rows, int | np.integer) and not isinstance(rows, bool):
+        if is_whole(rows):
             if not 1 <= rows <= len(self):
                 raise ConfigError(f"take from 1 to {len(self)} rows, got {rows}")
             strata = self.data._strata(self.rows, True)
@@ -230,7 +231,7 @@ class Part:
 def _folds(
     data: Dataset, rows: np.ndarray, k: int, seed: int, stratify: bool, standardize: bool
 ) -> list[tuple[Part, Part]]:
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 2:
+    if not is_whole(k, 2):
         raise ConfigError(f"folds are a whole number >= 2, got {k!r}")
     if k > len(rows):
         raise DataError(f"{len(rows)} rows are not enough for {k} folds")

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from optlab.checks import check_count, is_whole
 from optlab.errors import ConfigError, DataError
 
 SPLIT, FOLDS, TAKE, RENDER, AUGMENT, ORDER = range(
@@ -11,8 +12,7 @@ SPLIT, FOLDS, TAKE, RENDER, AUGMENT, ORDER = range(
 
 def generator(seed: int, *key: int) -> np.random.Generator:
     """Random numbers for one purpose: Philox keyed by the seed and by what they are for."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ConfigError(f"seed is a whole number >= 0, got {seed!r}")
+    check_count("seed", seed)
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(int(seed), spawn_key=key)))
 
 
@@ -29,13 +29,11 @@ def rows_of(value: float, n: int, what: str) -> int:
         ConfigError: it is neither.
         DataError: a fraction above 0 that rounds to no row at all.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        raise ConfigError(f"{what} is a fraction in [0, 1) or a whole number of rows, got {value!r}")
-    if isinstance(value, int | np.integer):
+    if is_whole(value):
         if not 0 <= value < n:
             raise ConfigError(f"{what}={value} rows: there are {n}, and the training part needs some")
         return int(value)
-    if not 0.0 <= value < 1.0:
+    if not isinstance(value, float | np.floating) or not 0.0 <= value < 1.0:
         raise ConfigError(f"{what} is a fraction in [0, 1) or a whole number of rows, got {value!r}")
     rows = int(value * n + 0.5)
     if value > 0 and rows == 0:
@@ -89,6 +87,6 @@ def balanced(n: int, k: int, random: np.random.Generator) -> np.ndarray:
     Raises:
         ConfigError: n is not a whole number >= 2.
     """
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 2:
+    if not is_whole(n, 2):
         raise ConfigError(f"n is a whole number of pictures >= 2, got {n!r}")
     return random.permutation(np.arange(n, dtype=np.int64) % k)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from optlab.checks import check_amount, check_count
 from optlab.compiling import COMPILE_ERRORS
-from optlab.descent.descent import check_amount, check_count, inside, uncompilable
+from optlab.descent.descent import inside, uncompilable
 from optlab.errors import ConfigError
 from optlab.optim.rules import as_settings
 from optlab.optim.settings import Settings

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from optlab.checks import check_amount, check_count
 from optlab.compiling import A_RULE, A_SURFACE, COMPILE_ERRORS, compile_error
 from optlab.descent import export
 from optlab.errors import ConfigError
@@ -236,19 +237,6 @@ def uncompilable(settings: Settings, surface: Surface, error: Exception) -> Conf
 def generator(seed: int, *stream: int) -> np.random.Generator:
     """A counter-based generator of its own for each seed and stream: adding a stream changes no other."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed, spawn_key=stream)))
-
-
-def check_count(name: str, value: Any, least: int = 0) -> None:
-    """Refuse what is not a whole number of at least ``least``."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ConfigError(f"{name} is a whole number >= {least}, got {value!r}")
-
-
-def check_amount(name: str, value: Any) -> None:
-    """Refuse what is not a finite number of at least 0."""
-    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not (number and 0 <= value < np.inf):
-        raise ConfigError(f"{name} is a finite number >= 0, got {value!r}")
 
 
 def _box(surface: Surface) -> np.ndarray:

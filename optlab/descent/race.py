@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optlab.descent.descent import Run, check_amount, descend
+from optlab.checks import check_amount
+from optlab.descent.descent import Run, descend
 from optlab.descent.table import Table
 from optlab.descent.tuning import Tuned, tune_rule
 from optlab.errors import ConfigError

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import qmc
 
-from optlab.descent.descent import Run, check_count, descend, generator
-from optlab.optim.settings import EVERYTHING, Settings, interval
+from optlab.checks import check_count, interval
+from optlab.descent.descent import Run, descend, generator
+from optlab.optim.settings import EVERYTHING, Settings
 from optlab.surfaces import Surface
 
 RATE = (1e-5, 10.0)

@@ -2,7 +2,8 @@
 
 import datetime
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +64,12 @@ def from_optuna(storage: str | Path, path: str | Path, name: str | None = None) 
         ConfigError: no such study, several objectives, or trials that no one space can hold, with the reason.
         StorageError: the storage or the file can't be read or written, or the file already has trials of that study.
     """
-    theirs = _load(storage, name)
-    if len(theirs.directions) != 1:
-        raise ConfigError(f"{theirs.study_name!r} has {len(theirs.directions)} objectives; optlab's studies have one")
-    trials = [t for t in theirs.get_trials(deepcopy=False) if t.state in ENDED]
+    name, directions, trials = _load(storage, name)
+    if len(directions) != 1:
+        raise ConfigError(f"{name!r} has {len(directions)} objectives; optlab's studies have one")
+    trials = [t for t in trials if t.state in ENDED]
     space = space_of([t for t in trials if t.state == TrialState.COMPLETE] or trials)
-    mine = Study(space, Random(), theirs.direction.name.lower(), path, theirs.study_name)
+    mine = Study(space, Random(), directions[0].name.lower(), path, name)
     if mine.trials:
         raise StorageError(f"{path} already has trials of a study {mine.name!r}")
     for trial in trials:
@@ -80,7 +81,7 @@ def from_optuna(storage: str | Path, path: str | Path, name: str | None = None) 
             continue
         try:
             outcome = _outcome(trial)
-        except (AttributeError, TypeError, ValueError) as error:
+        except (AttributeError, OverflowError, TypeError, ValueError) as error:
             raise StorageError(f"trial {trial.number} of {storage} can't be read: {_line(error)}") from error
         mine.finish(mine.ask(params=params), outcome)
     return mine
@@ -174,19 +175,28 @@ def _when(seconds: float | None) -> datetime.datetime | None:
     return None if seconds is None or math.isnan(seconds) else datetime.datetime.fromtimestamp(seconds)
 
 
-def _load(storage: str | Path, name: str | None) -> Any:
+def _load(storage: str | Path, name: str | None) -> tuple[str, list[Any], list[FrozenTrial]]:
+    """A study's name, directions and trials."""
     if "://" not in str(storage) and not Path(storage).is_file():
         raise StorageError(f"{storage} does not exist")
-    try:
-        opened: Any = _storage(storage)
+    with _reading(storage):
+        opened = optuna.storages.get_storage(_storage(storage))  # checked once; that takes longer than the reading
         names = optuna.get_all_study_names(opened)
-    except Exception as error:  # whatever the storage's own library raises
-        raise StorageError(f"{storage} can't be read as a storage of Optuna's: {_line(error)}") from error
     if name is None and len(names) != 1:
         raise ConfigError(f"{storage} holds {len(names)} studies; choose one by its name: {', '.join(names) or 'none'}")
     if name is not None and name not in names:
         raise unknown("study", name, names)
-    return optuna.load_study(study_name=name or names[0], storage=opened)
+    with _reading(storage):
+        study = optuna.load_study(study_name=name or names[0], storage=opened)
+        return study.study_name, study.directions, study.get_trials(deepcopy=False)
+
+
+@contextmanager
+def _reading(storage: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # whatever the storage's own library raises
+        raise StorageError(f"{storage} can't be read as a storage of Optuna's: {_line(error)}") from error
 
 
 def _storage(storage: str | Path | None) -> Any:

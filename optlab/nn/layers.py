@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from optlab.autograd.tensor import Tensor
+from optlab.checks import check_count, is_whole
 from optlab.errors import ConfigError, unknown
 from optlab.nn import functional
 from optlab.nn.init import initial
@@ -28,7 +29,7 @@ class Linear(Module):
         self, inputs: int, outputs: int, *, bias: bool = True, init: str = "he", seed: Seed = 0, dtype: Any = "float32"
     ) -> None:
         for name, width in (("inputs", inputs), ("outputs", outputs)):
-            _width(name, width)
+            check_count(name, width, 1)
         weight = initial(init, generator(seed), inputs, outputs).astype(dtype)
         self.weight = Tensor(weight, requires_grad=True, name="weight")
         self.bias = Tensor(np.zeros(outputs, dtype), requires_grad=True, name="bias") if bias else None
@@ -65,7 +66,7 @@ class BatchNorm1d(Module):
     """
 
     def __init__(self, features: int, *, momentum: float = 0.1, eps: float = 1e-5, dtype: Any = "float32") -> None:
-        _width("features", features)
+        check_count("features", features, 1)
         if not (0.0 <= momentum <= 1.0 and eps > 0.0):
             raise ConfigError(f"momentum must be in [0, 1] and eps above 0, got {momentum!r} and {eps!r}")
         self.gamma = Tensor(np.ones(features, dtype), requires_grad=True, name="gamma")
@@ -101,7 +102,7 @@ class Dropout(Module):
     def __init__(self, p: float, *, seed: int = 0) -> None:
         if not 0.0 <= p < 1.0:
             raise ConfigError(f"p must be in [0, 1), got {p!r}")
-        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
+        if not is_whole(seed, 0) or seed >= 2**63:
             raise ConfigError(f"seed is a whole number from 0 to 2^63 - 1, got {seed!r}")
         self.p = p
         self.seed, self.calls = np.array(seed, np.int64), np.zeros((), np.int64)
@@ -200,8 +201,3 @@ class MLP(Sequential):
 
 WEIGHTS, MASKS, HEAD = 0, 1, 2  # random streams of a layer
 OUTPUT = {"he": "lecun", "he-uniform": "lecun-uniform"}
-
-
-def _width(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ConfigError(f"{name} is a whole number >= 1, got {value!r}")

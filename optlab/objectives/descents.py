@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from optlab.descent.descent import Run, check_amount, check_count, descend
+from optlab.checks import check_amount, check_count
+from optlab.descent.descent import Run, descend
 from optlab.descent.tuning import TUNING, draw_starts
 from optlab.errors import ConfigError, NonFiniteError
-from optlab.objectives.objective import Objective
+from optlab.objectives.objective import Objective, given
 from optlab.objectives.points import seed_of
 from optlab.objectives.rules import options_of, rule_of, rules_of, under_rules, without
 from optlab.optim.rules import RULES
@@ -67,8 +68,8 @@ class Descent(Objective):
             self.starts = [(float(x), float(y)) for x, y in draw_starts(self.surface, starts, seed, TUNING)]
         check_amount("noise", noise)
         self.steps, self.target, self.noise = steps, target, noise
-        given = {"surface": surface, "steps": steps, "target": target, "starts": starts, "noise": noise or None}
-        self.settings = {k: v for k, v in given.items() if v is not None} | ({"seed": seed} if seed else {}) | fixed
+        own = given(surface=surface, steps=steps, target=target, starts=starts, noise=noise or None, seed=seed or None)
+        self.settings = own | fixed
         self.begin({})
 
     def __call__(self, params: Mapping[str, Any], trial: Any = None) -> float:

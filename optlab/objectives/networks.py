@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from optlab.checks import check_count
 from optlab.data.dataset import Dataset, Part
 from optlab.errors import ConfigError, NonFiniteError
 from optlab.nn.layers import MLP
@@ -20,7 +21,7 @@ from optlab.search.parameters import Choice, Float, Int, Parameter
 from optlab.search.space import Space
 from optlab.search.trial import Pruned
 from optlab.train.callbacks import Each
-from optlab.train.config import Config, whole
+from optlab.train.config import Config
 from optlab.train.recipe import Recipe
 from optlab.train.training import Training
 
@@ -203,10 +204,10 @@ def widths(hidden: Any, layers: Any = None) -> list[int]:
         hidden = [int(units) for units in re.findall(r"\d+", hidden)]
     several = isinstance(hidden, list | tuple)
     if layers is not None:
-        whole("layers", layers, 0)
+        check_count("layers", layers)
         if several and len(hidden) != 1:
             raise ConfigError(f"layers repeats one width; hidden={hidden!r} has {len(hidden)}")
         return list(hidden if several else [hidden]) * int(layers)
     for units in hidden if several else [hidden]:
-        whole("hidden", units, 1)
+        check_count("hidden", units, 1)
     return list(hidden) if several else [hidden]

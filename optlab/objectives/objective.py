@@ -114,5 +114,10 @@ def ends(parameter: Parameter) -> list[Any]:
     return list(parameter.values) if isinstance(parameter, Choice) else [parameter.low, parameter.high]
 
 
+def given(**settings: Any) -> dict[str, Any]:
+    """The settings that were given: None stands for one that was not."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
 def _remade(kind: type[Objective], settings: dict[str, Any]) -> Objective:
     return kind(**settings)

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from optlab.descent.descent import check_amount
+from optlab.checks import check_amount
 from optlab.errors import ConfigError
-from optlab.objectives.objective import Objective
+from optlab.objectives.objective import Objective, given
 from optlab.search.parameters import Float
 from optlab.search.space import Space
 from optlab.surfaces import Surface, as_surface
@@ -34,7 +34,7 @@ class Point(Objective):
     def __init__(self, name: str | Surface, *, noise: float = 0.0) -> None:
         check_amount("noise", noise)
         self.surface, self.noise = as_surface(name), noise
-        self.settings = {"name": name} | ({"noise": noise} if noise else {})
+        self.settings = given(name=name, noise=noise or None)
 
     def __call__(self, params: Mapping[str, Any], trial: Any = None) -> float:
         """f at ``params["x"], params["y"]``."""

@@ -9,7 +9,7 @@ import numpy as np
 from optlab.data.dataset import Dataset
 from optlab.errors import ConfigError
 from optlab.objectives.networks import parts
-from optlab.objectives.objective import Objective
+from optlab.objectives.objective import Objective, given
 from optlab.search.parameters import Choice, Float, Parameter
 from optlab.search.space import Space
 from optlab.search.trial import Pruned
@@ -56,8 +56,8 @@ class Vectors(Objective):
         **fixed: Any,
     ) -> None:
         self.refuse_unknown(fixed)
-        given = {"dataset": dataset, "folds": folds, "rows": rows, "test": test, "seed": seed, "data_dir": data_dir}
-        self.settings = {k: v for k, v in given.items() if v is not None and (k, v) != ("seed", 0)} | fixed
+        own = given(dataset=dataset, folds=folds, rows=rows, test=test, seed=seed or None, data_dir=data_dir)
+        self.settings = own | fixed
         self.fixed = fixed
         data, pairs = parts(dataset, folds, 0, test, seed, data_dir, "float64", rows)
         if not data.classes:

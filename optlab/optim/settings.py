@@ -3,23 +3,21 @@
 import ast
 import difflib
 import inspect
-import math
 import re
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from optlab.checks import real, within
 from optlab.errors import ConfigError, unknown
 from optlab_kernels.rule import Rule
 
 CONVENTIONS = ("torch", "keras", "optax", "paper", "cs231n")
 DECAY_BOUNDS = "[0, inf)"
 EVERYTHING = "(-inf, inf)"
-INTERVAL = re.compile(r"([\[(])\s*([^,]+),\s*([^\])]+)([\])])")
 
 
 class Settings:
@@ -144,32 +142,14 @@ def _checked(settings: Settings, name: str, value: Any) -> float | bool:
 
 def number(settings: Settings, name: str, value: Any) -> float:
     """``value`` as a float; booleans, strings and complex numbers are mistakes."""
-    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
-        with suppress(OverflowError):  # 10**400
-            return float(value)
-    raise ConfigError(f"{settings.title}: {name} must be a number, got {value!r}")
-
-
-def interval(text: str) -> tuple[float, float]:
-    """The ends of ``"[0, 1)"``.
-
-    Raises:
-        ConfigError: it does not read like an interval.
-    """
-    match = INTERVAL.fullmatch(text.strip())
-    try:
-        if match is not None:
-            return float(match[2]), float(match[3])
-    except ValueError:
-        pass
-    raise ConfigError(f"an interval reads like '[0, 1)', got {text!r}")
+    result = real(value)
+    if result is None:
+        raise ConfigError(f"{settings.title}: {name} must be a number, got {value!r}")
+    return result
 
 
 def _inside(settings: Settings, name: str, value: float, bounds: str) -> None:
-    low, high = interval(bounds)
-    above = value > low or (bounds.strip()[0] == "[" and value == low)
-    below = value < high or (bounds.strip()[-1] == "]" and value == high)
-    if not (math.isfinite(value) and above and below):
+    if not within(value, bounds):
         raise ConfigError(f"{settings.title}: {name} must be in {bounds}, got {value!r}")
 
 

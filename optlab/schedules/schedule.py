@@ -1,16 +1,15 @@
 """What every schedule is: checked settings, a function of the step, a name to be found by."""
 
 import ast
-import math
 import re
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from optlab.checks import real, within
 from optlab.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
@@ -195,12 +194,7 @@ def checked(what: str, hint: Any, value: Any) -> Any:
 
 
 def _number(what: str, kind: type[int] | type[float], interval: str, value: Any) -> float:
-    low, high = map(float, interval[1:-1].split(","))
-    if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
-        with suppress(OverflowError):  # 10**400
-            number = float(value)
-            above = number > low or (interval[0] == "[" and number == low)
-            below = number < high or (interval[-1] == "]" and number == high)
-            if math.isfinite(number) and above and below and (kind is float or number.is_integer()):
-                return kind(value)
-    raise ConfigError(f"{what} must be a {'whole ' * (kind is int)}number in {interval}, got {value!r}")
+    number = real(value)
+    if number is None or not within(number, interval) or (kind is int and not number.is_integer()):
+        raise ConfigError(f"{what} must be a {'whole ' * (kind is int)}number in {interval}, got {value!r}")
+    return kind(value)

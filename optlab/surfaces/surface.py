@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from optlab.checks import is_whole
 from optlab.compiling import A_SURFACE, COMPILE_ERRORS, compile_error
 from optlab.errors import ConfigError
 from optlab_kernels.dual import derive
@@ -116,7 +117,7 @@ class Surface:
         Raises:
             ConfigError: Numba cannot compile the function, or an argument is wrong.
         """
-        if isinstance(resolution, bool) or not isinstance(resolution, int | np.integer) or resolution < 2:
+        if not is_whole(resolution, 2):
             raise ConfigError(f"resolution: expected an integer of at least 2, got {resolution!r}")
         x_range, y_range = self.domain if window is None else as_window("window", window)
         xs, ys = np.linspace(*x_range, resolution), np.linspace(*y_range, resolution)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 import numpy as np
 
+from optlab.checks import check_count
 from optlab.errors import ConfigError, StorageError
-from optlab.train.config import whole
 from optlab.train.history import direction
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class EarlyStopping(Callback):
     def __init__(
         self, patience: int = 5, *, monitor: str = "val_loss", min_delta: float = 0.0, restore_best: bool = True
     ) -> None:
-        whole("patience", patience, 0)
+        check_count("patience", patience)
         if not (np.isfinite(min_delta) and min_delta >= 0.0):
             raise ConfigError(f"min_delta is a finite number >= 0, got {min_delta!r}")
         self.patience, self.monitor, self.min_delta, self.restore_best = patience, monitor, min_delta, restore_best

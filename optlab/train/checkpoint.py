@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from optlab.checks import check_count
 from optlab.errors import StorageError
 from optlab.train.callbacks import Callback
-from optlab.train.config import whole
 from optlab.train.history import direction
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class Checkpoint(Callback):
     saves: ClassVar[bool] = True
 
     def __init__(self, directory: str | Path, *, every: int = 1, keep: int = 3, best: str | None = "val_loss") -> None:
-        whole("every", every, 1)
-        whole("keep", keep, 1)
+        check_count("every", every, 1)
+        check_count("keep", keep, 1)
         self.directory, self.every, self.keep, self.monitor = Path(directory), every, keep, best
         self._best, self._best_epoch, self._written = np.inf, 0, 0
 

@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from optlab.checks import check_count
 from optlab.data.augment import Augment
 from optlab.errors import ConfigError, unknown
 from optlab.optim.optimizer import limit
@@ -49,10 +50,10 @@ class Config:
             except (TypeError, ValueError):
                 raise ConfigError(f"class_weights are numbers, one per class, got {self.class_weights!r}") from None
         for name in ("epochs", "batch_size"):
-            whole(name, getattr(self, name), 1)
-        whole("seed", self.seed, 0)
+            check_count(name, getattr(self, name), 1)
+        check_count("seed", self.seed)
         if self.steps is not None:
-            whole("steps", self.steps, 1)
+            check_count("steps", self.steps, 1)
         if self.loss is not None and self.loss not in LOSSES:
             raise unknown("loss", self.loss, LOSSES)
         if self.engine not in ENGINES:
@@ -90,13 +91,3 @@ class Config:
         if options.get("augment") is not None:
             options["augment"] = Augment(**options["augment"])
         return cls(RULES[name](**rule), **options)
-
-
-def whole(name: str, value: Any, least: int) -> None:
-    """Refuse what is not a whole number >= ``least``.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ConfigError(f"{name} is a whole number >= {least}, got {value!r}")

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from optlab.checks import check_count
 from optlab.errors import ConfigError, DataError, NonFiniteError
 from optlab.nn.functional import as_labels, as_weights
 from optlab.nn.layers import BatchNorm1d
@@ -48,8 +49,7 @@ class Engine:
         l2: float = 0.0,
         scaler: Scaler | None = None,
     ) -> None:
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
-            raise ConfigError(f"batch_size is a whole number >= 1, got {batch_size!r}")
+        check_count("batch_size", batch_size, 1)
         if not (0.0 <= label_smoothing <= 1.0 and 0.0 <= l1 < np.inf and 0.0 <= l2 < np.inf):
             raise ConfigError(
                 f"label_smoothing must be in [0, 1], l1 and l2 finite and >= 0, got {label_smoothing!r}, {l1!r}, {l2!r}"

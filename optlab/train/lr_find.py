@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from optlab.checks import check_count
 from optlab.data.augment import Augment
 from optlab.data.splits import ORDER, shuffled
 from optlab.errors import ConfigError, NonFiniteError
 from optlab.nn.module import Module
 from optlab.optim.settings import Settings
-from optlab.train.config import Config, EngineName, whole
+from optlab.train.config import Config, EngineName
 from optlab.train.evaluate import as_part
 from optlab.train.training import Training
 
@@ -125,7 +126,7 @@ def lr_find(
         raise ConfigError(f"smoothing is in [0, 1), got {smoothing!r}")
     if not stop > 1.0:
         raise ConfigError(f"stop is a multiple of the best loss above 1, got {stop!r}")
-    whole("steps", steps, FEWEST)
+    check_count("steps", steps, FEWEST)
     config = Config(
         rule=rule,  # type: ignore[arg-type]  # Config makes settings of a name
         steps=steps,

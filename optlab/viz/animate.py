@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optlab.descent.descent import check_count
+from optlab.checks import check_count
 from optlab.errors import ConfigError
 from optlab.viz.contour import plot_surface
 from optlab.viz.style import looks, off_screen

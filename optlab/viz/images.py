@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optlab.checks import is_whole
 from optlab.data.dataset import Dataset
 from optlab.errors import ConfigError, DataError
 from optlab.viz.style import axes
@@ -24,7 +25,7 @@ def plot_images(data: Dataset, n: int = 40, ax: "Axes | None" = None) -> "Axes":
     """
     if data.image is None:
         raise DataError(f"{data.name} is a table; only pictures can be shown")
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+    if not is_whole(n, 1):
         raise ConfigError(f"n is a whole number of pictures >= 1, got {n!r}")
     by_class = 0 < len(data.classes) <= LABELLED
     if by_class:

@@ -1,0 +1,185 @@
+"""Several drivers of one file: who holds which trial, who is dead, whose result stands."""
+
+import gc
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+
+import pytest
+from conftest import LONG
+from sweeps import SPACE, begun, bowl, child, environment, study_of, table
+
+from optlab.search import Random, Study
+from optlab.search import owner as owners
+from optlab.search.owner import Owner, birth_of, this_process
+from optlab.search.store import DEATHS
+
+WRITER = """
+import sys
+from sweeps import *
+study = Study(SPACE, Random(seed=1), storage=sys.argv[1])
+for _ in range(int(sys.argv[2])):
+    trial = study.ask()
+    study.tell(trial, bowl(trial.params))
+"""
+
+
+@pytest.mark.fault(6)
+def test_many_processes_write_one_file(tmp_path):
+    drivers, each = (16, 100) if LONG else (5, 25)
+    command = [sys.executable, "-c", WRITER, str(tmp_path / "a.db"), str(each)]
+    writers = [subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True) for _ in range(drivers)]
+    errors = [writer.communicate()[1] for writer in writers]
+    assert errors == [""] * drivers
+    assert table(Study(SPACE, Random(seed=1), storage=tmp_path / "a.db")) == table(begun(None, drivers * each))
+
+
+@pytest.mark.fault(4, cases=2)
+def test_the_first_result_stands_and_the_second_is_noted(tmp_path):
+    mine = begun(tmp_path / "a.db")
+    theirs = begun(tmp_path / "a.db")
+    trial = mine.ask()
+    theirs.tell(trial.number, 1.0)
+    mine.tell(trial, 2.0)
+    mine.tell(trial, error="late")
+    assert [mine.trials[0].value, theirs.trials[0].value] == [1.0, 1.0]
+    assert [(number, text.split(":")[0]) for _, number, text in mine.log()] == [
+        (0, "a second result was not taken")
+    ] * 2
+
+
+def test_claims_of_a_dead_process_are_free_at_once_and_those_of_a_living_one_are_not(tmp_path):
+    script = "import os, sys; from sweeps import *; s = Study(SPACE, Random(seed=1), storage=sys.argv[1]); s.ask(n=3)\n"
+    child(script + "os._exit(9)", tmp_path / "a.db")
+    living = begun(tmp_path / "a.db")
+    held = living.ask()
+    study = begun(tmp_path / "a.db")
+    study.run(bowl, trials=4)
+    assert [(t.number, t.state, t.starts) for t in study.trials] == [
+        (0, "complete", 2), (1, "complete", 2), (2, "complete", 2), (3, "running", 1), (4, "complete", 1),
+    ]  # fmt: skip
+    living.close()
+    study.run(bowl, trials=1)
+    assert study.trials[held.number].state == "complete"
+
+
+@pytest.mark.fault(3)
+def test_a_trial_that_outlives_no_driver_is_quarantined(tmp_path):
+    script = "import os, sys; from sweeps import *; drive(sys.argv[1], 3, 0, 'deadly')"
+    script = script.replace("drive(", "import sweeps; sweeps.deadly = lambda p: os._exit(1); drive(", 1)
+    for _ in range(DEATHS):
+        child(script, tmp_path / "a.db")
+    study = study_of(storage=tmp_path / "a.db")
+    study.run(bowl, trials=2)
+    assert [t.state for t in study.trials] == ["quarantined", "complete", "complete"]
+    assert "driver died 5 times" in study.trials[0].error
+
+
+@pytest.mark.fault(8, cases=2)
+def test_a_process_is_known_by_its_birth(monkeypatch):
+    me = this_process()
+    assert me.alive(seen=0.0, now=1e12), "on this host clocks don't matter"
+    assert not Owner(me.host, me.pid, "1").alive(0.0, 0.0), "a pid that is used again"
+    assert not Owner(me.host, 2**22 + 1, me.birth).alive(0.0, 0.0)
+    assert birth_of(2**22 + 1) == ""
+    elsewhere = Owner("elsewhere/1", 1, "1")
+    now = time.time()
+    assert elsewhere.alive(now, now)
+    for jump in (-3600, 3600):  # a clock that is put back or forward ends a lease early, never late
+        assert not elsewhere.alive(now, now + jump)
+    assert not Owner(me.host.split("/")[0] + "/another boot", me.pid, me.birth).alive(now, now)
+    assert owners.this_host() == me.host
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+@pytest.mark.parametrize("storage", [None, "a.db"])
+@pytest.mark.fault(8)
+def test_a_clock_that_jumps_changes_nothing_but_times(jump, storage, tmp_path, monkeypatch):
+    study = begun(storage and tmp_path / storage, 5)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + jump)
+    study.run(bowl, trials=5)
+    assert table(study) == table(begun(None, 10))
+    assert (study.trials[7].started > study.trials[2].started) == (jump > 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+@pytest.mark.fault(24)
+def test_a_fork_is_a_driver_of_its_own(tmp_path):
+    """In a process of its own: this one may have loaded a library that objects to being forked."""
+    script = (
+        "import os, sys; from sweeps import *\n"
+        "study = Study(SPACE, Random(seed=1), storage=sys.argv[1])\n"
+        "study.run(bowl, trials=2)\n"
+        "pid = os.fork()\n"
+        "study.run(bowl, trials=2)\n"
+        "if pid == 0: os._exit(0)\n"
+        "assert os.waitpid(pid, 0)[1] == 0"
+    )
+    result = child(script, tmp_path / "a.db")
+    assert result.returncode == 0, result.stderr
+    assert table(begun(tmp_path / "a.db")) == table(begun(None, 6))
+
+
+@pytest.mark.fault(4)
+def test_nobody_gives_back_what_another_driver_has_taken_over(tmp_path):
+    """A driver that was taken for dead comes back to life and is told to stop."""
+    slow = begun(tmp_path / "a.db")
+    number = slow.ask().number
+    with closing(sqlite3.connect(tmp_path / "a.db")) as db:
+        db.execute("UPDATE driver SET closed = 1")
+        db.commit()
+    heir = begun(tmp_path / "a.db")
+    assert [live.number for live in heir.take(1, None, False)] == [number]
+    slow.drop([number])
+    third = begun(tmp_path / "a.db")
+    assert [live.number for live in third.take(1, None, False)] == [1]
+    assert third.log() == []
+    heir.drop([number])
+    assert [live.number for live in third.take(1, None, False)] == [number]
+
+
+@pytest.mark.fault(4)
+def test_a_refused_result_hides_nothing_that_others_write(tmp_path):
+    a, b = begun(tmp_path / "a.db"), begun(tmp_path / "a.db")
+    first, second = a.ask(), b.ask()
+    a.tell(first, 1.0)
+    a.tell(first, 2.0)  # refused
+    b.tell(second, 3.0)
+    assert [t.value for t in a.trials] == [t.value for t in b.trials] == [1.0, 3.0]
+
+
+def test_a_study_is_read_while_another_thread_writes():
+    study = begun(None)
+    writer = threading.Thread(target=study.run, args=(bowl, 400))
+    writer.start()
+    while writer.is_alive():
+        seen = study.observations()
+        assert [o.number for o in seen] == list(range(len(seen)))
+    writer.join()
+    assert [(o.number, o.state) for o in study.observations()] == [(n, "complete") for n in range(400)]
+
+
+def test_a_study_that_is_collected_inside_another_ones_transaction_does_not_wait_for_it(tmp_path, monkeypatch):
+    """Its close would need the lock that the transaction holds: without care it waits for itself."""
+    monkeypatch.setattr("optlab.search.database.PATIENCE", 0.2)
+    path = tmp_path / "s.db"
+    first = [Study(SPACE, Random(seed=5), storage=path)]
+    first[0].ask()
+
+    class Collects(Random):
+        def propose(self, numbers, seen):
+            first.clear()
+            gc.collect()
+            return super().propose(numbers, seen)
+
+    second = Study(SPACE, Collects(seed=5), storage=path)
+    second.ask()
+    with closing(sqlite3.connect(path)) as db:
+        assert sorted(row[0] for row in db.execute("SELECT closed FROM driver")) == [0, 1]
+    second.run(bowl, trials=1)
+    assert second.trials[0].state == "complete", "what it left unfinished is free"
