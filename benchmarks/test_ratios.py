@@ -1,24 +1,44 @@
-"""The tables of `optlab bench --peers`: medians of interleaved ratios, the goals and what was measured against them.
+"""The tables of `optlab bench --peers` as ratios, to compare with those of another day or machine; see `ratio.py`.
 
-A missed goal is recorded, not failed: speed depends on the machine and belongs in the record.
+Their goals stand beside them. A missed one is recorded, not failed: speed depends on the machine.
 """
 
 import pytest
+from ratio import in_ratios, keep
 
-from optlab.bench import descents, kernels
+from optlab.bench import descents, kernels, sweep, training
 
 ROUNDS = 5
+pytestmark = in_ratios
 
 
 @pytest.mark.parametrize("n", kernels.SIZES)
 @pytest.mark.parametrize("settings", kernels.entrants(), ids=kernels.label)
 def test_kernel(benchmark, settings, n):
-    row = benchmark.pedantic(kernels.measure, (settings, n), {"rounds": ROUNDS}, rounds=1, iterations=1)
-    benchmark.extra_info.update(row, goals=kernels.verdicts([row]))
-    assert not row["differs"], f"{row['differs']} did other work"
+    times, odd = kernels.race(settings, n, rounds=ROUNDS)
+    assert not odd, f"{odd} did other work"
+    keep(benchmark, times, "optlab", "numpy", "ceiling")
+    benchmark.extra_info["goals"] = kernels.verdicts([kernels.row(settings, n, times, odd)])
 
 
-@pytest.mark.parametrize("measure", [descents.trajectory, descents.basin_map])
-def test_descent(benchmark, measure):
-    row = benchmark.pedantic(measure, (True, ROUNDS), rounds=1, iterations=1)
-    benchmark.extra_info.update(row, goals=descents.verdicts([row]))
+@pytest.mark.parametrize("what", descents.RACES)
+def test_descent(benchmark, what):
+    times = descents.RACES[what][0](True, ROUNDS)
+    keep(benchmark, times, "optlab", "python floats")
+    benchmark.extra_info["goals"] = descents.verdicts([descents.row(what, times)])
+
+
+@pytest.mark.parametrize(("widths", "batch", "steps"), training.CASES)
+def test_training(benchmark, widths, batch, steps):
+    times, odd = training.race(widths, batch, steps, rounds=ROUNDS)
+    assert not odd, f"{odd} did other work"
+    keep(benchmark, times, "machine", "tape", "products")
+    benchmark.extra_info["goals"] = training.verdicts([training.row(widths, batch, times, odd)])
+
+
+@pytest.mark.parametrize("new", [False, True])
+def test_models(benchmark, new):
+    times, odd = sweep.race(new, rounds=ROUNDS)
+    assert not odd, f"{odd} did other work"
+    keep(benchmark, times, "machine")
+    benchmark.extra_info["goals"] = sweep.verdicts([sweep.row(new, times, odd)])

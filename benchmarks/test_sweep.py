@@ -1,4 +1,4 @@
-"""Sixty-four networks with learning rates of their own, two threads, a fresh process: the tables of `optlab bench`."""
+"""Sixty-four networks with learning rates of their own, two threads, a fresh process."""
 
 import pytest
 
@@ -17,13 +17,6 @@ def test_models(benchmark, library):
     losses = epoch(start())  # compile outside the clock
     benchmark.extra_info["models"] = len(losses)
     benchmark.pedantic(epoch, setup=lambda: ((start(),), {}), rounds=ROUNDS)
-
-
-@pytest.mark.parametrize("new", [False, True])
-def test_ratios(benchmark, new):
-    row = benchmark.pedantic(sweep.measure, (new,), {"rounds": ROUNDS}, rounds=1, iterations=1)
-    benchmark.extra_info.update(row, goals=sweep.verdicts([row]))
-    assert not row["differs"], f"{row['differs']} did other work"
 
 
 @pytest.mark.parametrize("module", [threads, startup])

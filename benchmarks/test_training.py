@@ -18,10 +18,3 @@ def test_epoch(benchmark, library, widths, batch, steps):
     losses = epoch(start())  # compile outside the clock
     benchmark.extra_info["first losses"] = None if losses is None else losses[:3].tolist()
     benchmark.pedantic(epoch, setup=lambda: ((start(),), {}), rounds=20)
-
-
-@EVERY_CASE
-def test_ratios(benchmark, widths, batch, steps):
-    row = benchmark.pedantic(training.measure, (widths, batch, steps), {"rounds": 5}, rounds=1, iterations=1)
-    benchmark.extra_info.update(row, goals=training.verdicts([row]))
-    assert not row["differs"], f"{row['differs']} did other work"

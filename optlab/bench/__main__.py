@@ -4,13 +4,13 @@ the table's clock is CPU time."""
 import argparse
 import json
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from optlab.bench import descents, gemm, kernels, startup, sweep, threads, training
+from optlab.bench import descents, gemm, kernels, startup, sweep, threads, throughput, training
+from optlab.bench.record import record, write
 from optlab.descent.table import Table
-from optlab.health import machine
-from optlab.health import threads as pools
 
 TABLES: dict[str, ModuleType] = {
     "kernels": kernels,
@@ -20,7 +20,9 @@ TABLES: dict[str, ModuleType] = {
     "sweep": sweep,
     "threads": threads,
     "startup": startup,
+    "throughput": throughput,
 }
+COLUMNS = "columns of names: their time over optlab's, the median of the per-round ratios"
 
 
 def _aligned(rows: list[dict[str, Any]]) -> Table:
@@ -36,6 +38,7 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     module = TABLES[options.what]
     rows = []
@@ -43,18 +46,22 @@ def main() -> None:
         rows.append(row)
         print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    clock = getattr(module, "CLOCK", "CPU time")
-    goals = module.verdicts(rows)
+    columns = getattr(module, "COLUMNS", COLUMNS)
+    found = {"rounds": options.rounds, "columns": columns, "rows": rows, "goals": module.verdicts(rows)}
+    told = [*["--peers"] * options.peers, f"--rounds {options.rounds}"]
+    elsewhere = module.packages(options.peers) if hasattr(module, "packages") else []
+    made = record(options.what, told, getattr(module, "CLOCK", "CPU time"), found, elsewhere)
+    if options.out is not None:
+        write(made, options.out)
     if options.json:
-        print(json.dumps({"machine": machine(), "threads": pools(), "clock": clock, "rows": rows, "goals": goals}))
+        print(json.dumps(made))
         return
-    print(f"{machine()}\nthreads: {pools()}; {clock}, {options.rounds} interleaved rounds, medians")
     print(
-        getattr(module, "COLUMNS", "columns of names: their time over optlab's, the median of the per-round ratios")
-        + "\n"
+        f"{made['machine']}\nthreads: {made['threads']}; {made['clock']}, {options.rounds} interleaved rounds, medians"
     )
+    print(f"{columns}\n")
     print(_aligned(rows))
-    print("\n" + "\n".join(goals))
+    print("\n" + "\n".join(made["goals"]))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from optlab.bench.timing import interleave
+from optlab.bench.timing import Times, interleave
 from optlab.descent.basin import basin
 from optlab.descent.descent import descend
 from optlab.optim.rules import RULES
@@ -100,17 +100,8 @@ def _jax_map(steps: int) -> Any:
     return jax.vmap(descent)
 
 
-def _row(
-    what: str, unit: str, work: dict[str, Callable[[], object]], units: int, rounds: int, scale: dict[str, float]
-) -> dict[str, Any]:
-    """Times over ours; ``scale`` lengthens what was cut short because it is slow."""
-    times = interleave(work, rounds, 0.05)
-    ratios = {k: times.ratio(k, "optlab") * scale.get(k, 1.0) for k in work if k != "optlab"}
-    return {"what": what, unit: units / times.median("optlab") / 1e6, **ratios}
-
-
-def trajectory(peers: bool, rounds: int) -> dict[str, Any]:
-    """10,000 recorded Adam steps on Beale."""
+def trajectory(peers: bool, rounds: int) -> Times:
+    """10,000 recorded Adam steps on Beale: seconds of all."""
     settings = RULES["adam"](lr=RATE)
     work: dict[str, Callable[[], object]] = {
         "optlab": lambda: descend("beale", settings, START, STEPS),
@@ -130,11 +121,11 @@ def trajectory(peers: bool, rounds: int) -> dict[str, Any]:
         short = 200
         work["torch loop"] = torch_loop(short)
         scale["torch loop"] = STEPS / short
-    return _row("trajectory", "M steps/s", work, STEPS, rounds, scale)
+    return interleave(work, rounds, 0.05).scaled(scale)
 
 
-def basin_map(peers: bool, rounds: int) -> dict[str, Any]:
-    """200 x 200 starts, 200 Adam steps each."""
+def basin_map(peers: bool, rounds: int) -> Times:
+    """200 x 200 starts, 200 Adam steps each: seconds of all."""
     settings = RULES["adam"](lr=RATE)
     work: dict[str, Callable[[], object]] = {"optlab": lambda: basin("beale", settings, SIDE, MAP_STEPS)}
     if peers and find_spec("optax"):
@@ -149,13 +140,22 @@ def basin_map(peers: bool, rounds: int) -> dict[str, Any]:
             ends, basin("beale", settings, SIDE, MAP_STEPS).ends.reshape(-1, 2), rtol=1e-6, atol=1e-6
         )
         work["jax vmap"] = lambda: jax.block_until_ready(mapped(starts))
-    return _row("basin", "M steps/s", work, SIDE * SIDE * MAP_STEPS, rounds, {})
+    return interleave(work, rounds, 0.05)
+
+
+RACES = {"trajectory": (trajectory, STEPS), "basin": (basin_map, SIDE * SIDE * MAP_STEPS)}  # and its steps
+
+
+def row(what: str, times: Times) -> dict[str, Any]:
+    """Millions of steps a second, each other's time over ours."""
+    ratios = {name: times.ratio(name, "optlab") for name in times.rounds if name != "optlab"}
+    return {"what": what, "M steps/s": RACES[what][1] / times.median("optlab") / 1e6, **ratios}
 
 
 def table(peers: bool, rounds: int) -> Iterator[dict[str, Any]]:
     """Row after row."""
-    yield trajectory(peers, rounds)
-    yield basin_map(peers, rounds)
+    for what, (race, _) in RACES.items():
+        yield row(what, race(peers, rounds))
 
 
 def verdicts(rows: list[dict[str, Any]]) -> list[str]:

@@ -7,11 +7,11 @@ import numpy as np
 
 from optlab.bench.peers import contenders
 from optlab.bench.roofline import bytes_moved, ceiling
-from optlab.bench.timing import interleave
+from optlab.bench.timing import Times, interleave
 from optlab.optim.rules import RULES
 from optlab.optim.settings import Settings
 
-SIZES = (100, 10_000, 1_000_000, 10_000_000)
+SIZES = (100, 1000, 10_000, 100_000, 1_000_000, 10_000_000)
 # What Adam is to reach: peer -> n -> how many times as fast.
 GOALS = {
     "torch fused": {100: 10.0, 10_000: 7.0, 1_000_000: 1.7, 10_000_000: 0.95},
@@ -37,26 +37,27 @@ def label(settings: Settings) -> str:
     return "nesterov" if getattr(settings.hyper, "nesterov", False) else settings.name
 
 
-def measure(
-    settings: Settings, n: int, peers: bool = True, rounds: int = 11, seconds: float = 0.02, dtype: Any = np.float32
-) -> dict[str, Any]:
-    """One row: nanoseconds per element, gigabytes a second, share of the ceiling, and each peer's time over ours."""
+def race(settings: Settings, n: int, peers: bool = True, rounds: int = 11) -> tuple[Times, list[str]]:
+    """Every library's step and the ceiling, and who did other work and should not have."""
     rng = np.random.default_rng(0)
-    p, g = rng.standard_normal((2, n)).astype(dtype)
+    p, g = rng.standard_normal((2, n)).astype(np.float32)
     racing = contenders(settings, p, g, peers)
     odd = [name for name in _disagreeing(racing, p) if (label(settings), name) not in ELSEWHERE]
     work = {name: step for name, (step, _) in racing.items()}
-    slots = len(settings.variant.slots)
-    work["ceiling"] = ceiling(slots, n, np.dtype(dtype))
-    times = interleave(work, rounds, seconds)
+    work["ceiling"] = ceiling(len(settings.variant.slots), n, np.dtype(np.float32))
+    return interleave(work, rounds), odd
+
+
+def row(settings: Settings, n: int, times: Times, odd: list[str]) -> dict[str, Any]:
+    """Microseconds, gigabytes a second, share of the ceiling, and each peer's time over ours; float32."""
     mine = times.median("optlab")
-    ratios = {name: times.ratio(name, "optlab") for name in racing if name != "optlab"}
+    ratios = {name: times.ratio(name, "optlab") for name in times.rounds if name not in ("optlab", "ceiling")}
     best = min((r for name, r in ratios.items() if name != "numpy"), default=None)
     return {
         "rule": label(settings),
         "n": n,
         "us": mine * 1e6,
-        "GB/s": bytes_moved(slots, n, np.dtype(dtype).itemsize) / mine / 1e9,
+        "GB/s": bytes_moved(len(settings.variant.slots), n, 4) / mine / 1e9,
         "of ceiling": times.ratio("ceiling", "optlab"),
         **ratios,
         "best peer": best,
@@ -78,7 +79,7 @@ def table(peers: bool, rounds: int, sizes: tuple[int, ...] = SIZES) -> Iterator[
     """Row after row."""
     for settings in entrants():
         for n in sizes:
-            yield measure(settings, n, peers, rounds)
+            yield row(settings, n, *race(settings, n, peers, rounds))
 
 
 def verdicts(rows: list[dict[str, Any]]) -> list[str]:

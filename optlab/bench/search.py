@@ -6,6 +6,7 @@ by the number of results (`search_cost`). Who takes part: `search_peers`.
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +15,12 @@ from typing import Any
 from optlab.bench import families
 from optlab.bench import search_cost as cost
 from optlab.bench.problems import Problem, held_out, suite
+from optlab.bench.record import Record, record, write
 from optlab.bench.search_cells import Cell, compare
-from optlab.bench.search_peers import Contestant, contestants, missing
-from optlab.bench.search_ranks import medians, pairs, ranks
+from optlab.bench.search_peers import PEERS, Contestant, contestants, missing
+from optlab.bench.search_ranks import curves, medians, pairs, ranks
 from optlab.descent.table import Table
 from optlab.errors import OptlabError, unknown
-from optlab.health import machine, threads
 
 SETS: dict[str, Callable[[], list[Problem]]] = {
     "suite": suite,
@@ -120,37 +121,34 @@ def _dot() -> None:
     print(".", end="", file=sys.stderr, flush=True)
 
 
-def report(
-    peers: bool,
-    seeds: list[int],
-    methods: str | None,
-    chosen: str,
-    cells: Path | None,
-    done: bool,
-    only: str | None,
-    plot: Path | None,
-) -> dict[str, Any]:
+def report(o: argparse.Namespace) -> Record:
     """Everything that the options ask for. Ctrl-C ends the races early: what is finished is reported."""
-    racing, racecourse = racers(methods, peers), problems(chosen)  # what is wrong with them is told first
-    found: dict[str, Any] = {"machine": machine(), "threads": threads(), "clock": "CPU time", "goals": []}
-    found["missing"] = missing() if peers else []
-    if only != "regret":
+    racing, racecourse = racers(o.methods, o.peers), problems(o.problems)  # what is wrong with them is told first
+    found: dict[str, Any] = {"goals": [], "missing": missing() if o.peers else []}
+    if o.only != "regret":
         found["cost"] = costs(racing)
         found["exponents"] = {name: cost.exponent(found["cost"], name) for name in racing}
         found["goals"] += goals_of_cost(found["cost"])
-        if plot is not None:
-            cost.plot(found["cost"], plot)
-    if only != "cost":
+    if o.only != "cost":
         finished: list[Cell] = []
         try:
-            for cell in compare(racecourse, racing, seeds, cells, done):
+            for cell in compare(racecourse, racing, seeds_of(o.seeds), o.cells, o.done):
                 finished.append(cell)
                 _dot()
         except KeyboardInterrupt:
             print(" stopped", end="", file=sys.stderr)
-        found |= {"ranks": ranks(finished), "pairs": pairs(finished), "medians": medians(finished)}
+        found["ranks"], found["pairs"] = ranks(finished), pairs(finished)
+        found |= {"medians": medians(finished), "curves": curves(finished)}
         found["goals"] += goals_of_regret(found["ranks"], found["pairs"])
-    return found
+    took_part = {PEERS[name][0] for name in racing if name in PEERS}
+    return record("search", _told(o), "CPU time", found, took_part)
+
+
+def _told(o: argparse.Namespace) -> list[str]:
+    """The options that make a difference; the file of the cells may be called anything."""
+    flags = [*["--peers"] * o.peers, *["--cells FILE"] * bool(o.cells), *["--done"] * o.done]
+    values = {name: getattr(o, name) for name in ("seeds", "methods", "problems", "only")}
+    return flags + [f"--{name} {shlex.quote(value)}" for name, value in values.items() if value is not None]
 
 
 def seeds_of(text: str) -> list[int]:
@@ -170,20 +168,22 @@ def main() -> None:
     """Print machine, tables and goals; or all of it as JSON."""
     parser = argparse.ArgumentParser(prog="optlab bench search", description=main.__doc__)
     parser.add_argument("--peers", action="store_true")
-    parser.add_argument("--seeds", type=seeds_of, default=list(range(10)))
+    parser.add_argument("--seeds", default="0-9")
     parser.add_argument("--methods")
     parser.add_argument("--problems", default="suite")
     parser.add_argument("--cells", type=Path)
     parser.add_argument("--done", action="store_true")
     parser.add_argument("--only", choices=("cost", "regret"))
-    parser.add_argument("--plot", type=Path)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--out", type=Path)
     o = parser.parse_args()
     try:
-        found = report(o.peers, o.seeds, o.methods, o.problems, o.cells, o.done, o.only, o.plot)
+        found = report(o)
     except OptlabError as error:
         sys.exit(f"Error: {error}")
     print(file=sys.stderr)
+    if o.out is not None:
+        write(found, o.out)
     if o.json:
         print(json.dumps(found))
         return

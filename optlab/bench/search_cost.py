@@ -9,7 +9,6 @@ import math
 import random
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -106,25 +105,3 @@ def exponent(rows: list[dict[str, Any]], name: str, least: int = 200) -> float |
         return None
     n, ms = np.log(np.array(known)).T
     return float(np.polyfit(n, ms, 1)[0])
-
-
-def plot(rows: list[dict[str, Any]], path: Path) -> None:
-    """Milliseconds against results, both logarithmic, with the exponents and a cubic to compare with."""
-    from optlab.viz.style import figure, looks
-
-    names = [name for name in rows[0] if name not in ("results", "between fits") and not name.endswith(" x")]
-    fig = figure(size=(8.0, 4.2))
-    ax = fig.add_subplot(xscale="log", yscale="log", xlabel="results", ylabel="milliseconds per suggestion, CPU")
-    for name, look in looks(names).items():
-        points = [(r["results"], r[name]) for r in rows if name in r]
-        b = exponent(rows, name)
-        label = name if b is None else f"{name}: n^{b:.2f} from 200 on"
-        ax.plot(*zip(*points, strict=True), color=look.color, ls=look.dash, marker=look.marker, label=label)
-    if large := [r for r in rows if r["results"] >= 200]:
-        n = np.array([r["results"] for r in large])
-        ax.plot(n, large[0][OURS] * (n / n[0]) ** 3.0, color="0.6", lw=1, label="n^3")
-    ax.set_xticks([r["results"] for r in rows], [str(r["results"]) for r in rows], minor=False)
-    ax.set_xticks([], minor=True)
-    ax.grid(alpha=0.3)
-    fig.legend(frameon=False, fontsize="small", loc="outside right upper")
-    fig.savefig(path, dpi=150)

@@ -13,9 +13,8 @@ def ranks(cells: list[Cell]) -> list[dict[str, Any]]:
     """A row per sampler over the cells that all of them have: mean ranks (1 is best), regrets, cost."""
     from scipy.stats import rankdata
 
-    names = list(dict.fromkeys(cell["sampler"] for cell in cells))
     by = _by_key(cells)
-    keys = [k for k in dict.fromkeys((c["problem"], c["seed"]) for c in cells) if all((*k, n) in by for n in names)]
+    names, keys = _shared(cells)
     if not keys:
         return []
     wanted = ("final", "mean", "seconds", "within 1e-2")
@@ -74,6 +73,30 @@ def medians(cells: list[Cell]) -> list[dict[str, Any]]:
     return [
         {"problem": problem, **{name: float(np.median(finals)) for name, finals in by.items()}}
         for problem, by in found.items()
+    ]
+
+
+def curves(cells: list[Cell]) -> list[dict[str, Any]]:
+    """A row per sampler over the cells that all of them have: log10 of the regret after every trial, the median and
+    its interval of at least 95% by order statistics (Conover 1999, 3.2), which asks nothing of the distribution."""
+    from scipy.stats import binom
+
+    by = _by_key(cells)
+    names, keys = _shared(cells)
+    k = int(binom.ppf(0.025, len(keys), 0.5))  # the k-th smallest and largest
+    rows = []
+    for name in names if k else ():
+        ordered = np.sort([by[*key, name]["curve"] for key in keys], axis=0)
+        between = {"low": ordered[k - 1], "median": np.median(ordered, axis=0), "high": ordered[-k]}
+        rows.append({"sampler": name, "cells": len(keys)} | {what: line.tolist() for what, line in between.items()})
+    return rows
+
+
+def _shared(cells: list[Cell]) -> tuple[list[str], list[tuple[str, int]]]:
+    """The samplers, and the problems and seeds that every one of them has."""
+    names, by = list(dict.fromkeys(cell["sampler"] for cell in cells)), _by_key(cells)
+    return names, [
+        k for k in dict.fromkeys((c["problem"], c["seed"]) for c in cells) if all((*k, n) in by for n in names)
     ]
 
 

@@ -25,8 +25,13 @@ trainer.epoch(data.x, data.y)
 """
 OURS = "optlab, digits trained"
 STATEMENTS = {OURS: EPOCH, "import optlab": "import optlab", "import numba": "import numba"}
-PEERS = {"import torch": "torch", "import jax": "jax"}
+PEERS = ("torch", "jax")
 GOAL = 1.2  # seconds
+
+
+def packages(peers: bool) -> list[str]:
+    """What is imported in processes of their own."""
+    return [name for name in PEERS if peers and find_spec(name)]
 
 
 def seconds(statements: str) -> float:
@@ -45,8 +50,7 @@ def measure(statements: dict[str, str], rounds: int) -> Times:
 
 def table(peers: bool, rounds: int) -> Iterator[dict[str, Any]]:
     """Row after row."""
-    found = {name: name for name, module in PEERS.items() if peers and find_spec(module)}
-    times = measure(STATEMENTS | found, rounds)
+    times = measure(STATEMENTS | {f"import {name}": f"import {name}" for name in packages(peers)}, rounds)
     for name in times.rounds:
         low, high = min(times.rounds[name]), max(times.rounds[name])
         row = {"what": name, "s": times.median(name), "range": f"{low:.2f} to {high:.2f}"}

@@ -12,7 +12,7 @@ import numpy as np
 
 from optlab.bench import epochs, training
 from optlab.bench.stacked import Contestant, jax_models, torch_stacked
-from optlab.bench.timing import Anew, interleave_anew
+from optlab.bench.timing import Anew, Times, interleave_anew
 from optlab.train.machine import Machine
 
 WIDTHS, BATCH, STEPS = training.SMALL, 32, 56
@@ -71,21 +71,25 @@ def _made_inside(start: Callable[[], Any], epoch: Callable[[Any], np.ndarray]) -
     return lambda: None, lambda _: epoch(start())
 
 
-def measure(
+def race(
     new: bool, rates: np.ndarray = RATES, steps: int = STEPS, peers: bool = True, rounds: int = 11
-) -> dict[str, Any]:
-    """One row: an epoch of every model; with ``new``, making them is inside the clock."""
+) -> tuple[Times, list[str]]:
+    """Seconds of an epoch of every model, with ``new`` making them inside the clock; and who did other work."""
     racing = contestants(rates, steps, peers)
     odd = differing(racing)
     work = {name: _made_inside(*contestant) if new else contestant for name, contestant in racing.items()}
-    times = interleave_anew(work, EPOCHS, rounds)
-    took, scale = times.median("machine"), {"torch in turn": float(EVERY)}
+    return interleave_anew(work, EPOCHS, rounds).scaled({"torch in turn": float(EVERY)}), odd
+
+
+def row(new: bool, times: Times, odd: list[str], models: int = len(RATES), steps: int = STEPS) -> dict[str, Any]:
+    """Milliseconds, thousands of steps a second, each other's time over the machines'."""
+    took = times.median("machine")
     return {
         "clock": CLOCKS[new],
-        "models": len(rates),
+        "models": models,
         "ms": took * 1e3,
-        "k steps/s": len(rates) * steps / took / 1e3,
-        **{name: times.ratio(name, "machine") * scale.get(name, 1.0) for name in racing if name != "machine"},
+        "k steps/s": models * steps / took / 1e3,
+        **{name: times.ratio(name, "machine") for name in times.rounds if name != "machine"},
         "differs": ", ".join(odd),
     }
 
@@ -93,7 +97,7 @@ def measure(
 def table(peers: bool, rounds: int) -> Iterator[dict[str, Any]]:
     """Row after row."""
     for new in (False, True):
-        yield measure(new, peers=peers, rounds=rounds)
+        yield row(new, *race(new, peers=peers, rounds=rounds))
 
 
 def verdicts(rows: list[dict[str, Any]]) -> list[str]:

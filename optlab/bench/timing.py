@@ -30,15 +30,23 @@ class Times:
         """Seconds per call."""
         return statistics.median(self.rounds[name])
 
+    def ratios(self, name: str, to: str) -> list[float]:
+        """How many times as long ``name`` takes as ``to``, round by round."""
+        return [a / b for a, b in zip(self.rounds[name], self.rounds[to], strict=True)]
+
     def ratio(self, name: str, to: str) -> float:
-        """How many times as long ``name`` takes as ``to``: the median of the per-round ratios."""
-        return statistics.median(a / b for a, b in zip(self.rounds[name], self.rounds[to], strict=True))
+        """The median of the per-round ratios."""
+        return statistics.median(self.ratios(name, to))
 
     def spread(self, name: str, to: str) -> tuple[float, float]:
         """Quartiles of the per-round ratios."""
-        ratios = sorted(a / b for a, b in zip(self.rounds[name], self.rounds[to], strict=True))
+        ratios = sorted(self.ratios(name, to))
         n = len(ratios)
         return ratios[n // 4], ratios[(3 * n) // 4 if n > 1 else 0]
+
+    def scaled(self, by: Mapping[str, float]) -> "Times":
+        """Those named in ``by`` lengthened by so much: they were cut short because they are slow."""
+        return Times({name: [s * by.get(name, 1.0) for s in seconds] for name, seconds in self.rounds.items()})
 
 
 def _repeat(work: Work, count: int, clock: Clock) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from optlab.bench import epochs, products
-from optlab.bench.timing import interleave_anew
+from optlab.bench.timing import Times, interleave_anew
 
 LARGE, SMALL = [784, 128, 64, 10], [64, 32, 16, 10]
 CASES = ((LARGE, 32, 8), (LARGE, 128, 8), (LARGE, 512, 4), (SMALL, 32, 56))
@@ -42,8 +42,8 @@ def contestants(widths: list[int], batch: int, steps: int, peers: bool) -> dict[
     return {name: make(widths, batch, x, y) for name, make in makers.items()}
 
 
-def measure(widths: list[int], batch: int, steps: int, peers: bool = True, rounds: int = 11) -> dict[str, Any]:
-    """One row: microseconds a step, thousands of samples a second, each other's time over the machine's."""
+def race(widths: list[int], batch: int, steps: int, peers: bool = True, rounds: int = 11) -> tuple[Times, list[str]]:
+    """Seconds of a step, the products alone among the contestants; and who did other work."""
     racing = contestants(widths, batch, steps, peers)
     losses = {name: epoch(start()) for name, (start, epoch) in racing.items()}
     mine = losses["machine"]
@@ -51,13 +51,18 @@ def measure(widths: list[int], batch: int, steps: int, peers: bool = True, round
     odd = [name for name, theirs in losses.items() if theirs is not None and np.abs(theirs - mine).max() > SAME]
     bare = products.alone(widths, batch, *epochs.problem(widths, batch, steps))
     times = interleave_anew({**racing, "products": bare}, EPOCHS, rounds)
-    each = times.median("machine") / steps
+    return times.scaled(dict.fromkeys(times.rounds, 1 / steps)), odd
+
+
+def row(widths: list[int], batch: int, times: Times, odd: list[str]) -> dict[str, Any]:
+    """Microseconds a step, thousands of samples a second, each other's time over the machine's."""
+    each = times.median("machine")
     return {
         "network": "-".join(map(str, widths)),
         "batch": batch,
         "us/step": each * 1e6,
         "k samples/s": batch / each / 1e3,
-        **{name: times.ratio(name, "machine") for name in racing if name != "machine"},
+        **{name: times.ratio(name, "machine") for name in times.rounds if name not in ("machine", "products")},
         "of products": times.ratio("machine", "products"),
         "differs": ", ".join(odd),
     }
@@ -66,7 +71,7 @@ def measure(widths: list[int], batch: int, steps: int, peers: bool = True, round
 def table(peers: bool, rounds: int) -> Iterator[dict[str, Any]]:
     """Row after row."""
     for widths, batch, steps in CASES:
-        yield measure(widths, batch, steps, peers, rounds)
+        yield row(widths, batch, *race(widths, batch, steps, peers, rounds))
 
 
 def verdicts(rows: list[dict[str, Any]]) -> list[str]:
