@@ -4,9 +4,10 @@
     python scripts/endurance.py --minutes 60
 
 Each study is a file that `optlab sweep docs/digits.toml` fills with two workers. In turn its driver is killed, one of
-its worker processes is killed, the driver gets SIGTERM, and SIGINT; after each the command is given again with --resume. In the
-long studies only workers are killed, so that one driver lives on. What is in the file is read from a copy of it by
-SQLite alone, and compared with what was there before and with the same study made by one worker that nobody disturbed.
+its worker processes is killed, the driver gets SIGTERM, and SIGINT; after each the command is given again with
+--resume. In the long studies only workers are killed, so that one driver lives on. What is in the file is read from a
+copy of it by SQLite alone, and compared with what was there before and with the same study made by one worker that
+nobody disturbed.
 One line a minute; at the end a summary in Markdown; exit code 1 if anything was lost or grew.
 """
 
@@ -30,7 +31,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 FAULTS = ("SIGKILL of the driver", "SIGKILL of a worker", "SIGTERM", "SIGINT")
 # Instants are in seconds of the processor that a driver and its workers used: on a busy machine they mean the same.
-LONGEST_WAIT = 10.0  # from the start of a driver, or from the fault before, to a fault; being ready takes about 4
+LONGEST_WAIT = 8.0  # from the start of a driver, or from the fault before, to a fault; being ready takes about 4
 STARTING = 4.0  # left to a new worker: one that is killed three times before it is ready ends a sweep
 PATIENCE = 1800.0  # seconds by the clock that a driver may live; after that it hangs
 BURIAL = 120.0  # seconds by the clock until nothing of a driver may be left
@@ -59,12 +60,12 @@ class Training(Network):
     releases_gil = False
 """
 KINDS = {
-    "random": Kind("random", 200),
-    "gp": Kind("gp", 60, batch=4),
-    "grid": Kind("grid", 200),
-    "sobol": Kind("sobol", 200),
-    "threads": Kind("random", 200, objective="training"),
-    "long": Kind("random", 500, FAULTS[1:2]),
+    "random": Kind("random", 400),
+    "gp": Kind("gp", 80, batch=4),
+    "grid": Kind("grid", 400),
+    "sobol": Kind("sobol", 400),
+    "threads": Kind("random", 400, objective="training"),
+    "long": Kind("random", 1000, FAULTS[1:2]),
 }
 
 
