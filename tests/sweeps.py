@@ -50,6 +50,13 @@ def slow(params):
     return bowl(params)
 
 
+def awaited(params):
+    """Ends when the file is there that it is told."""
+    while not os.path.exists(params["file"]):
+        time.sleep(0.01)
+    return 0.0
+
+
 def endless(params):
     Path(os.environ["SWEEP_LOG"]).touch()
     time.sleep(3600.0)

@@ -4,6 +4,7 @@ import collections
 import concurrent.futures
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import time
@@ -17,6 +18,26 @@ from faults import SAMPLERS, straight
 from sweeps import POISON, SPACE, bowl, table
 
 from optlab.search import GP, Grid, Int, Random, Space, Study, TrialError
+from optlab.search.processes import work
+
+# --- 1: its driver dies ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault(1)
+def test_a_worker_whose_driver_is_gone_ends_without_a_word(tmp_path, capfd):
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    worker = context.Process(target=work, args=(theirs, pickle.dumps(sweeps.awaited), 1))
+    worker.start()
+    theirs.close()
+    assert ours.recv() == ("ready",)
+    ours.send((0, {"file": str(tmp_path / "go on")}, 1))
+    ours.close()
+    (tmp_path / "go on").touch()
+    worker.join()
+    assert worker.exitcode == 0
+    assert capfd.readouterr().err == ""
+
 
 # --- 3: a worker dies -------------------------------------------------------------------------------------------------
 

@@ -184,6 +184,11 @@ def work(pipe: Connection, payload: bytes, size: int) -> None:
         if hasattr(signal, number):
             signal.signal(getattr(signal, number), signal.SIG_IGN)
     threading.Thread(target=_end_with_driver, daemon=True).start()
+    with suppress(EOFError, OSError):  # the driver is gone, or has closed the pipe
+        _serve(pipe, payload, size)
+
+
+def _serve(pipe: Connection, payload: bytes, size: int) -> None:
     try:
         objective: Objective = pickle.loads(payload)
     except BaseException as error:
@@ -193,10 +198,7 @@ def work(pipe: Connection, payload: bytes, size: int) -> None:
     with blas_threads(size):
         pipe.send(("ready",))
         while True:
-            try:
-                number, params, seed = pipe.recv()
-            except (EOFError, OSError):
-                return
+            number, params, seed = pipe.recv()
             live = Live(number, params, seed, lambda step, value: _ask(pipe, step, value))
             try:
                 pipe.send(("done", tuple(evaluate(objective, live, both))))
