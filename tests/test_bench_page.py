@@ -16,6 +16,9 @@ from optlab.bench.columns import beside, digits, error, plain, table
 from optlab.bench.sections import SECTIONS
 from optlab.errors import DataError
 
+# pytest-benchmark declines to measure where it sees that pytest-xdist runs the tests.
+ALONE = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+
 bench = importlib.import_module("optlab.cli.bench")  # the package's name for it is the command's
 RECORDS, PAGE = ROOT / "benchmarks" / "records", ROOT / "docs" / "benchmarks.md"
 COMMITTED = record.read(RECORDS)
@@ -209,7 +212,7 @@ def test_ratios_are_kept_and_compared(tmp_path):
     def run(slower, *options):
         command = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-rs", "--benchmark-only", *options]
         paths = os.pathsep.join(map(str, (ROOT, ROOT / "kernels")))
-        env = {**os.environ, "PYTHONPATH": paths, "SLOWER": str(slower)}
+        env = {**ALONE, "PYTHONPATH": paths, "SLOWER": str(slower)}
         done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
         return done.returncode, done.stdout + done.stderr
 
@@ -233,6 +236,6 @@ def test_ratios_are_kept_and_compared(tmp_path):
 def test_the_baseline_is_of_tests_that_are_there():
     baseline = json.loads((ROOT / "benchmarks" / "baseline.json").read_text())
     command = [sys.executable, "-m", "pytest", "benchmarks/test_ratios.py", "--collect-only", "-q", "--benchmark-only"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": "."})
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**ALONE, "PYTHONPATH": "."})
     there = {line for line in done.stdout.splitlines() if "::" in line}
     assert {kept["fullname"] for kept in baseline["benchmarks"]} <= there

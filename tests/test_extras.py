@@ -79,8 +79,10 @@ def without(monkeypatch):
     def remove(extra):
         for name in [name for name in sys.modules if name.startswith("optlab.integrations.")]:
             monkeypatch.delitem(sys.modules, name)
-        for module in modules(extra):
-            monkeypatch.setitem(sys.modules, module, None)
+        blocked = tuple(modules(extra))
+        loaded = [name for name in sys.modules if name.startswith(tuple(f"{module}." for module in blocked))]
+        for name in (*blocked, *loaded):  # a submodule that another test has loaded would be found without its package
+            monkeypatch.setitem(sys.modules, name, None)
 
     return remove
 

@@ -17,7 +17,12 @@ function changeSpeed(by) {
   speed.selectedIndex = clamp(speed.selectedIndex + by, 0, speed.length - 1);
 }
 
-const toggleHelp = () => (byId("help").open ? byId("help").close() : byId("help").showModal());
+function toggleHelp() {
+  const help = byId("help");
+  if (!help.open) return help.showModal();
+  help.close();
+  if (help.contains(document.activeElement)) document.activeElement.blur(); // else it keeps Space until the next frame
+}
 
 const KEYS = {
   " ": toggle,
