@@ -46,7 +46,7 @@ class Outline(HTMLParser):
 def axe(context):
     """A function that opens a file in both colour schemes at two widths: axe's violations, the page's noise, requests.
 
-    `context` is the browser of tests/test_player.py.
+    `context` is the browser of tests/players.py.
     """
     pytest.importorskip("axe_playwright_python", reason="axe is not installed: pip install axe-playwright-python")
     source = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")

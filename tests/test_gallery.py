@@ -13,8 +13,8 @@ import pytest
 from conftest import JIT
 from pages import Outline
 from pages import axe as axe
+from players import context as context  # the fixture that starts a browser
 from test_cli import ROOT
-from test_player import context as context  # the fixture that starts a browser
 
 from optlab import gallery
 from optlab.gallery._topics import LONG, TOPICS

@@ -17,9 +17,9 @@ from click.testing import CliRunner
 from conftest import JIT
 from pages import Outline
 from pages import axe as axe
+from players import BOWL, descend, race
+from players import context as context  # the fixture that starts a browser
 from test_cli import ROOT, optlab
-from test_player import BOWL, descend, race
-from test_player import context as context  # the fixture that starts a browser
 from test_report import HOSTILE, trained
 from test_study_report import made as studied
 

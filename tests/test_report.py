@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from test_player import context as context  # the fixture that starts a browser
+from players import context as context  # the fixture that starts a browser
 
 import optlab as ol
 from optlab.data.ledger import Ledger

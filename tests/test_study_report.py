@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from test_player import context as context  # the fixture that starts a browser
+from players import context as context  # the fixture that starts a browser
 from test_report import ATTRIBUTES, HOSTILE, TAGS, Reader
 
 from optlab.search import GP, Choice, Float, Grid, Int, Random, Space, Study
