@@ -171,7 +171,8 @@ class Endurance:
         kind, want = KINDS[name], self.reference(name, seed)
         file = self.folder / f"{number}.db"
         known: dict[int, tuple] = {}
-        while sum(row[3] != "running" for row in known.values()) < kind.trials:
+        code: int | None = None  # of a driver that was not killed after its last trial: that one left its log
+        while code != 0 or sum(row[3] != "running" for row in known.values()) < kind.trials:
             process = self.begin(file, kind, seed, self.workers, resume=bool(known))
             self.resumes += bool(known)
             fault = self.disturb(process, kind, name, until, len(known))
@@ -181,7 +182,7 @@ class Endurance:
             self.check(rows, known, want, where)
             self.judge_end(process.returncode, fault, len(known) < len(rows), where)
             self.trials += len(rows) - len(known)
-            known = rows
+            known, code = rows, process.returncode
             if self.wrong:  # the files stay to be looked at
                 return
         self.full[name] += 1
