@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from optlab.bench.families import FAMILIES, large, mixed, random_mixed, stepped
+from optlab.bench.families import large, mixed, random_mixed, stepped
+from optlab.bench.problems import held_out, suite
 from optlab.search.space import Choice, Float
 
 
 def test_families_hold_different_problems_with_bounded_scales():
-    names = [p.name for make in FAMILIES.values() for p in make()]
+    names = [p.name for make in (suite, held_out, mixed, stepped, large) for p in make()]
     assert len(names) == len(set(names))
     rng = np.random.default_rng(0)
     for problem in [*mixed(), *stepped(), *large()]:

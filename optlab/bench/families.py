@@ -9,7 +9,6 @@ Every term is 0 at the place of the value whose floor is 0, so that the least va
 """
 
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,11 @@ from optlab.bench.problems import (
     branin,
     hartmann3,
     hartmann6,
-    held_out,
     himmelblau,
     levy,
     real,
     rosenbrock,
     styblinski_tang,
-    suite,
 )
 from optlab.search.space import Choice, Float, Int, Parameter, Space
 
@@ -125,12 +122,3 @@ def large() -> list[Problem]:
         real("ackley20", ackley, -5, 10, 20, 0.0),
         real("hartmann6 in 20", lambda x: hartmann6(x[::3][:6]), 0, 1, 20, -3.322368011415515),
     ]
-
-
-FAMILIES: dict[str, Callable[[], list[Problem]]] = {
-    "suite": suite,
-    "held-out": held_out,
-    "mixed": mixed,
-    "stepped": stepped,
-    "large": large,
-}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from optlab.bench import kernels, search_cost
-from optlab.bench.bars import ratios, throughput
+from optlab.bench.bars import GREY, ratios, throughput
 from optlab.bench.record import Record
 from optlab.bench.search_peers import INITIAL
 from optlab.viz.style import Look, figure, looks
@@ -24,7 +24,6 @@ NAMES = {
     "optuna tpe": "Optuna TPE",
     "botorch": "BoTorch",
 }
-GREY = "0.55"
 ACROSS = ("data", "axes fraction")
 
 
