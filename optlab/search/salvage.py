@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from optlab.errors import StorageError
-from optlab.search.schema import APPLICATION, LOGS, VERSION, bring
+from optlab.search.schema import APPLICATION, CHANGED, LOGS, VERSION, bring
 
 UNREADABLE = (sqlite3.Error, UnicodeDecodeError)  # what SQLite says of a damaged name need not be text
 MISSES = 1000  # numbers in a row that can't be read, after which the rest is taken for lost
@@ -68,8 +68,9 @@ def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
             try:
                 query = "SELECT * FROM trial NOT INDEXED WHERE study = ? AND number = ?"
                 row = old.execute(query, (study, number)).fetchone()
-                if row is not None:
-                    new.execute(f"INSERT INTO trial VALUES ({', '.join('?' * len(row))})", (*row[:-1], rescued + 1))
+                if row is not None:  # in what order things happened is lost
+                    row = (*row[:CHANGED], rescued + 1, *[None] * (len(row) - CHANGED - 1))
+                    new.execute(f"INSERT INTO trial VALUES ({', '.join('?' * len(row))})", row)
             except UNREADABLE:  # it can't be read, or makes no sense
                 row = None
             rescued += row is not None

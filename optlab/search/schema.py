@@ -28,8 +28,13 @@ STEPS: tuple[Sequence[str], ...] = (
             WHERE number = -1 AND text LIKE 'sweep %' ORDER BY rowid""",
         "DELETE FROM event WHERE number = -1 AND text LIKE 'sweep %'",
     ),
+    (  # what a sampler saw: the study's last change when it was asked; and how many trials it proposed together
+        "ALTER TABLE trial ADD COLUMN claimed INTEGER",
+        "ALTER TABLE trial ADD COLUMN batch INTEGER",
+    ),
 )
 VERSION = len(STEPS)
+CHANGED = 13  # the place of that column, after which come those of later versions
 LOGS = ("event", "sweep")  # tables without which a study goes on
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from optlab.errors import ConfigError, StorageError
 from optlab.search.database import Database
@@ -20,10 +20,22 @@ from optlab.search.trial import STATES, Outcome, Reports, Trial
 DEATHS = 5  # a trial that was begun so often inside a driver that died is not run again
 COLUMNS = "number, params, value, state, error, reports, seed, started, finished, starts, owner, changed"
 INSERT = (
-    "INSERT INTO trial (study, number, params, state, seed, started, starts, risks, owner, changed)"
-    " VALUES (?, ?, ?, 'running', ?, ?, 1, ?, ?, ?)"
+    "INSERT INTO trial (study, number, params, state, seed, started, starts, risks, owner, changed, claimed, batch)"
+    " VALUES (?, ?, ?, 'running', ?, ?, 1, ?, ?, ?, ?, ?)"
 )
 ENCODER = json.JSONEncoder(default=lambda value: value.item(), allow_nan=False)
+
+
+class Moments(NamedTuple):
+    """When a trial was claimed and when it was changed last, as the count of the study's changes.
+
+    ``claimed`` is None where the file does not say; ``batch`` is `Store.claim`'s.
+    """
+
+    number: int
+    claimed: int | None
+    changed: int
+    batch: int | None
 
 
 class Store:
@@ -136,15 +148,20 @@ class Store:
         propose: Callable[[Sequence[int]], Sequence[dict[str, Any]]],
         seed_of: Callable[[int], int],
         exposed: bool = False,
+        batch: int | None = None,
     ) -> list[Trial]:
-        """Claim up to ``count`` new numbers, with the parameters that are proposed for them under the write lock."""
+        """Claim up to ``count`` new numbers, with the parameters that are proposed for them under the write lock.
+
+        ``batch`` says how many are proposed together: None for those that are claimed now, 0 for a point of one's own.
+        """
         with self._write(durable=False):
-            numbers = self._free(count)
+            numbers, since = self._free(count), self._last
             proposals = propose(numbers)
             numbers = numbers[: len(proposals)]
             for number, params in zip(numbers, proposals, strict=True):
                 text, seed, now, me = ENCODER.encode(params), seed_of(number), time.time(), self._db.me
-                self._db.execute(INSERT, (self._study, number, text, seed, now, int(exposed), me, self._tick()))
+                row = (self._study, number, text, seed, now, int(exposed), me, self._tick(), since, batch)
+                self._db.execute(INSERT, row)
                 trial = Trial(number, json.loads(text), seed=seed, started=now, starts=1)
                 self._written.append((trial, me))
         return [self.trials[number] for number in numbers]
@@ -178,6 +195,12 @@ class Store:
         """Write into the log."""
         with self._write(durable=False):
             self._note(number, text)
+
+    def course(self) -> list[Moments]:
+        """When the trials were claimed and changed last, in the order of their numbers."""
+        query = "SELECT number, claimed, changed, batch FROM trial WHERE study = ? ORDER BY number"
+        with self._db.reading():
+            return [Moments(*row) for row in self._db.execute(query, (self._study,))]
 
     # --- underneath ---------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from optlab.errors import ConfigError
 from optlab.search.pruners import Pruner, replay
 from optlab.search.sampler import Observation, Sampler, sequence
 from optlab.search.space import Space
-from optlab.search.store import Store
+from optlab.search.store import Moments, Store
 from optlab.search.trial import Live, Outcome, Trial, judge, printable
 from optlab.verdict import Verdict
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from optlab.search.repeats import Repeats
+    from optlab.search.replay import Replay
 
 SIGNS = {"minimize": 1.0, "maximize": -1.0}
 Told = Live | Trial | int
@@ -104,7 +105,7 @@ class Study:
             raise ConfigError("ask takes n= or params=, not both")
         if params is not None:
             checked = self.space.check(params)
-            [live] = self._claim(1, lambda numbers: [checked])
+            [live] = self._claim(1, lambda numbers: [checked], batch=0)
             self._asked.add(live.number)
             return live
         lives = self._claim(n or 1, self._propose)
@@ -212,6 +213,22 @@ class Study:
         with self._store.lock:
             return list(self._observations())
 
+    def seen(self, number: int) -> list[Observation]:
+        """What the sampler saw when it proposed this trial: those before it, as they stood then.
+
+        Raises:
+            ConfigError: there is no such trial, it is a point of one's own, or the file does not tell.
+        """
+        from optlab.search.replay import seen
+
+        return seen(self, number)
+
+    def replay(self) -> "Replay":
+        """Propose every trial again, each from what its sampler saw then, in whatever order the trials ended."""
+        from optlab.search.replay import replay
+
+        return replay(self)
+
     def log(self) -> list[tuple[float, int, str]]:
         """(time, trial's number, text): second results, retries, trials given back."""
         return self._store.log()
@@ -276,18 +293,18 @@ class Study:
 
         return plot_contour(self, a, b, ax)
 
-    def plot_posterior(self, along: str | None = None) -> "Figure":
-        """What the Gaussian process believes along one parameter, and where it looks next.
+    def plot_posterior(self, along: str | None = None, trial: int | None = None) -> "Figure":
+        """What the Gaussian process believes along one parameter and where it looks next, now or before ``trial``.
 
         Raises:
-            ConfigError: another sampler, too few results, or a choice, which has no axis.
+            ConfigError: another sampler, too few results, a choice, which has no axis, or what `seen` raises.
         """
         from optlab.search.samplers.gp import GP
         from optlab.viz.posterior import plot_posterior
 
         if not isinstance(self.sampler, GP):
             raise ConfigError(f"the sampler {self.sampler.name!r} has no posterior; use GP()")
-        return plot_posterior(self.sampler, self.observations(), along)
+        return plot_posterior(self.sampler, self.observations() if trial is None else self.seen(trial), along)
 
     def html(self, path: str | os.PathLike[str]) -> Path:
         """One offline page: curves, slices, importance, verdicts, every failed trial; the path."""
@@ -312,7 +329,7 @@ class Study:
             return lives or self._claim(count, self._propose, exposed)
         if self.others_running():
             return []
-        return self._claim(count, lambda numbers: self._propose_batch(numbers, batch), exposed)
+        return self._claim(count, lambda numbers: self._propose_batch(numbers, batch), exposed, batch)
 
     def finish(self, live: Live, outcome: Outcome) -> None:
         """Record how a trial of `take` ended."""
@@ -336,6 +353,10 @@ class Study:
         """Write into the log."""
         self._store.note(number, text)
 
+    def course(self) -> list[Moments]:
+        """When the trials were claimed and when they ended."""
+        return self._store.course()
+
     def describe(self, settings: Mapping[str, Any]) -> None:
         """Keep with the study what its sweep is: objective, settings, sampler, as plain data."""
         self._store.describe(json.dumps(settings))
@@ -357,9 +378,13 @@ class Study:
     # --- underneath ---------------------------------------------------------------------------------------------------
 
     def _claim(
-        self, count: int, propose: Callable[[Sequence[int]], Sequence[dict[str, Any]]], exposed: bool = False
+        self,
+        count: int,
+        propose: Callable[[Sequence[int]], Sequence[dict[str, Any]]],
+        exposed: bool = False,
+        batch: int | None = None,
     ) -> list[Live]:
-        return [self._live(trial) for trial in self._store.claim(count, propose, self._seed, exposed)]
+        return [self._live(trial) for trial in self._store.claim(count, propose, self._seed, exposed, batch)]
 
     def _propose(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
         return self.sampler.propose(numbers, self._observations())
