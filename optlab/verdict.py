@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
+from optlab.plain import plain
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -35,7 +37,8 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values; NaN and infinities are None, so that it is valid JSON."""
-        return {key: _plain(value) for key, value in asdict(self).items()}
+        made: dict[str, Any] = plain(asdict(self))
+        return made
 
 
 def at_most(id: str, claim: str, value: float, limit: float, explanation: str = "") -> Verdict:
@@ -51,15 +54,3 @@ def at_least(id: str, claim: str, value: float, limit: float, explanation: str =
 def equals(id: str, claim: str, value: Any, want: Any, explanation: str = "") -> Verdict:
     """``value == want``."""
     return Verdict(id, claim, value, want, bool(value == want), explanation)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if hasattr(value, "tolist"):  # NumPy's numbers and arrays
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, float) and value - value != 0.0:
-        return None
-    return value

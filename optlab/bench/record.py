@@ -14,8 +14,10 @@ from typing import Any
 
 from optlab.errors import DataError
 from optlab.health import machine, threads
+from optlab.plain import plain
 
 Record = dict[str, Any]
+DIGITS = 4
 ENVIRONMENT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "XLA_FLAGS")
 CORE = ("numpy", "numba", "llvmlite", "scipy")
 # What is imported -> its package.
@@ -52,7 +54,7 @@ def record(
         "BLAS": _blas(),
         "environment": {name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         "clock": clock,
-        **{key: _short(value) for key, value in found.items()},
+        **plain(found, DIGITS),
     }
 
 
@@ -96,19 +98,6 @@ def _lines(made: Record) -> str:
         text = f"[\n  {rows}\n ]" if rows else json.dumps(value, ensure_ascii=False, allow_nan=False)
         entries.append(f" {json.dumps(key)}: {text}")
     return "{\n" + ",\n".join(entries) + "\n}\n"
-
-
-def _short(value: Any) -> Any:
-    """Plain values; numbers to four digits; what is not finite is None."""
-    if isinstance(value, Mapping):
-        return {str(key): _short(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_short(one) for one in value]
-    if hasattr(value, "tolist"):
-        return _short(value.tolist())
-    if isinstance(value, float):
-        return float(f"{value:.4g}") if value - value == 0.0 else None
-    return value
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:

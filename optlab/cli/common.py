@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from optlab.plain import plain
+
 if TYPE_CHECKING:
     from optlab.descent.table import Table
 
@@ -48,19 +50,7 @@ def file_option(suffix: str, what: str) -> Decorator:
 
 def print_json(document: Any) -> None:
     """The one document, on stdout; NaN and infinities are None."""
-    click.echo(json.dumps(_plain(document), indent=2, allow_nan=False))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and value - value != 0.0:
-        return None
-    return value
+    click.echo(json.dumps(plain(document), indent=2, allow_nan=False))
 
 
 def print_table(table: "Table", title: str | None = None) -> None:
