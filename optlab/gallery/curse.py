@@ -97,11 +97,15 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     fig = figure(size=(12.0, 4.8))
     left, right = fig.subplots(1, 2)
     d, sizes = list(data["sizes"]), list(data["sizes"].values())
-    bars = left.bar(d, sizes, color=COLORS[0])
-    left.bar_label(bars, labels=[f"{size:,}" for size in sizes])
+    left.plot(d, sizes, color=COLORS[0], marker="o", label=f"a grid of {VALUES} values of each")
+    for x, size in zip(d, sizes, strict=True):
+        left.annotate(f"{size:,}", (x, size), (-6, 6), textcoords="offset points", ha="right")
     left.axhline(60, color=COLORS[1], linestyle="--", label="60 random draws, in any dimension")
-    left.set(xlabel="parameters", ylabel="runs", yscale="log", title=f"a grid of {VALUES} values of each")
-    left.legend()
+    left.set(
+        xlabel="parameters", ylabel="runs", yscale="log", title="runs that it takes", xlim=(min(d) - 0.6, max(d) + 0.3)
+    )
+    left.grid(alpha=0.3)
+    left.legend(loc="lower right")
     for i, (name, values) in enumerate(data["expected"].items()):
         right.plot(SHOWN, values, color=COLORS[i], marker="os"[i], label=f"random search over {name} parameters")
     right.axvline(BUDGET, color="grey", linestyle=":")

@@ -138,7 +138,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
 
 
 def draw(data: dict[str, Any], out: Path) -> list[Path]:
-    """Three sweeps with their suggestions; the accuracy that each seed's suggestions lead to."""
+    """Three sweeps with their suggestions; the error that each seed's suggestions lead to."""
     from optlab.viz.style import COLORS, MARKERS, figure
 
     fig = figure(size=(14.0, 4.6))
@@ -156,10 +156,13 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     second = figure(size=(12.5, 4.2))
     for ax, (rule, row) in zip(second.subplots(1, 3, sharey=True), data["suggested"].items(), strict=True):
         for i, name in enumerate(NAMES):
-            ax.semilogx(row[name], data["accuracy"][rule][name], MARKERS[i], color=COLORS[i], alpha=0.8, label=name)
-        ax.set(xlabel="suggested rate", title=rule, ylim=(0, 1), xlim=(3e-7, 10))
-    second.axes[0].set_ylabel(f"accuracy after {EPOCHS} epochs")
-    second.axes[0].legend(loc="lower left")
+            wrong = 100 * (1 - np.array(data["accuracy"][rule][name]))
+            ax.loglog(row[name], wrong, MARKERS[i], color=COLORS[i], alpha=0.8, label=name)
+        ax.set(xlabel="suggested rate", title=rule, xlim=(1e-4, 10))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.grid(alpha=0.3)
+    second.axes[0].set_ylabel(f"wrong after {EPOCHS} epochs, %")
+    second.axes[0].legend(loc="upper left")
     return [*save(fig, out, "lr-find"), *save(second, out, "lr-find-network")]
 
 

@@ -145,7 +145,7 @@ def judge(data: dict[str, Any]) -> list[Verdict]:
 
 
 def draw(data: dict[str, Any], out: Path) -> list[Path]:
-    """Accuracy against gamma for each C; the best of the other kernels as lines."""
+    """The error against gamma for each C; the best of the other kernels as lines."""
     from optlab.viz.style import COLORS, MARKERS, figure
 
     fig = figure(size=(9.5, 5.2))
@@ -154,18 +154,19 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     for i, c in enumerate(VALUES):
         mine = np.flatnonzero((kernel == "rbf") & (c == C))
         mine = mine[np.argsort(gamma[mine])]
-        ax.semilogx(gamma[mine], value[mine], color=COLORS[i], marker=MARKERS[i], label=f"RBF, C = {c:g}")
+        ax.loglog(gamma[mine], 100 * (1 - value[mine]), color=COLORS[i], marker=MARKERS[i], label=f"RBF, C = {c:g}")
     for i, other in enumerate(("linear", "poly")):
-        best = value[kernel == other].max()
-        ax.axhline(best, color=COLORS[i + 5], linestyle="--", linewidth=1, label=f"{other}, best C: {best:.3f}")
+        best = 100 * (1 - value[kernel == other].max())
+        ax.axhline(best, color=COLORS[i + 5], linestyle="--", linewidth=1, label=f"{other}, best C: {best:.1f} %")
     ax.axvspan(min(VALUES), max(VALUES), color="grey", alpha=0.12, label="the article's grid")
     ax.axvline(1 / data["distance"], color="black", linestyle=":", label="1 / median squared distance")
-    ax.set(xlabel="gamma", ylabel="validation accuracy", ylim=(0, 1.02))
+    ax.set(xlabel="gamma", ylabel="wrong validation pictures, %", ylim=(0.8, 105))
+    ax.yaxis.set_major_formatter("{x:g}")
     ax.set_title(
         f"{data['data']}: the best gamma of the grid is {'at its edge' if data['edge']['warns'] else 'inside'}"
     )
     ax.grid(alpha=0.3)
-    ax.legend(fontsize="small", loc="lower left")
+    ax.legend(fontsize="small", loc="center right")
     return save(fig, out, "svm-digits")
 
 

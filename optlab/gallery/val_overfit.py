@@ -114,14 +114,17 @@ def draw(data: dict[str, Any], out: Path) -> list[Path]:
     left.set_title(f"equal models, all {TRUE}: what the best one shows")
     left.legend()
     left.grid(alpha=0.3)
+    means = np.array([100 * pairs.mean(0) for pairs in data["chosen"].values()])  # a row of validation and test each
+    at = np.arange(len(means))
+    right.vlines(at, means.min(1), means.max(1), color="grey", linewidth=1)
     for i, kind in enumerate(("validation, on which it was chosen", "test")):
-        means = [100 * pairs[:, i].mean() for pairs in data["chosen"].values()]
-        at = np.arange(len(means)) + 0.4 * (i - 0.5)
-        bars = right.bar(at, means, 0.38, color=COLORS[i], hatch=("", "//")[i], edgecolor="white", label=kind)
-        right.bar_label(bars, fmt="%.1f")
-    low = min(100 * pairs.mean(0).min() for pairs in data["chosen"].values())
-    right.set_xticks(range(len(data["chosen"])), [f"best of {n}" for n in data["chosen"]])
-    right.set(ylabel="mean accuracy, %", ylim=(low - 3, 101), title="real settings: the winner loses points")
+        right.plot(at, means[:, i], "os"[i], color=COLORS[i], markersize=8, label=kind)
+        for x, mean in zip(at, means[:, i], strict=True):
+            right.annotate(f"{mean:.1f}", (x, mean), (8, 0), textcoords="offset points", va="center")
+    right.set_xticks(at, [f"best of {n}" for n in data["chosen"]])
+    right.set(ylabel="mean accuracy, %", title="real settings: the winner loses points", xlim=(-0.5, len(means) - 0.3))
+    right.margins(y=0.2)
+    right.grid(alpha=0.3, axis="y")
     right.legend(loc="upper left")
     return save(fig, out, "val-overfit")
 
