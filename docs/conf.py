@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from sphinx.addnodes import literal_strong
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
 root = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(root), str(root / "kernels")]
+sys.path[:0] = [str(root), str(root / "kernels"), str(root / "docs")]
 
 project = "optlab"
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "_gallery"]
 exclude_patterns = ["_build"]
 highlight_language = "text"  # a fence without a language is a session of the shell, or a formula
 default_role = "py:obj"
@@ -88,10 +89,12 @@ def readable(app: Any, what: str, name: str, thing: Any, options: Any, signature
 
 
 def trimmed(app: Any, tree: nodes.document) -> None:
-    """Without the empty line that ends an example, which pytest needs and a reader does not."""
+    """Without the empty line that ends an example, which pytest needs; with a space between NAMES, which hid it."""
     for block in tree.findall(nodes.literal_block):
         block.rawsource = block.astext().rstrip()
         block.children = [nodes.Text(block.rawsource)]
+    for comma in list(tree.findall(lambda node: isinstance(node, literal_strong) and node.astext() == ",")):
+        comma.replace_self(nodes.Text(", "))
 
 
 def overview(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:

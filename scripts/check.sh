@@ -13,9 +13,11 @@ tests=(python -m pytest -q -n auto --dist loadfile -p no:benchmark)
 say "tests, compiled"; "${tests[@]}"
 say "tests, with the JIT off"; NUMBA_DISABLE_JIT=1 "${tests[@]}"
 say "documentation's examples"; python -m pytest -q -W "ignore:compiled without the disk cache" --doctest-modules optlab kernels/optlab_kernels --doctest-glob="*.md" README.md docs
-say "the documentation's site"; python -m sphinx --quiet --fail-on-warning --keep-going --builder html --fresh-env docs docs/_build
 
-say "the gallery, every claim judged"; python scripts/gallery_check.py --jobs 2
+rm -rf docs/_build  # a page or a picture of yesterday must not hide what is missing today
+say "the gallery, every claim judged"; python scripts/gallery_check.py --jobs 2 --out docs/_build/gallery
+say "the documentation's site"; python -m sphinx --quiet --fail-on-warning --keep-going --builder html docs docs/_build
+say "every link of the site"; python scripts/site_check.py docs/_build
 
 say "the wheel, built and imported from another directory"
 scratch=$(mktemp -d)

@@ -68,6 +68,7 @@ class Rule:
         decoupled: whether weight decay acts beside the gradient (AdamW) and not in it.
         unbiased: slot -> the decay b whose power 1 - b^t corrects its bias towards 0.
         select: hyper -> the variant of this rule that has the slots its options need.
+        text: what its settings say of it; the docstring of `update`'s module if empty.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Rule:
     decoupled: bool = False
     unbiased: Mapping[str, str] = field(default_factory=dict)
     select: "Callable[[Any], Rule] | None" = None
+    text: str = ""
 
     def variant(self, hyper: Any) -> "Rule":
         """The rule that these hyperparameters ask for: itself, or one with more slots."""

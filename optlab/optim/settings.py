@@ -163,7 +163,8 @@ def settings_class(rule: Rule, title: str) -> type[Settings]:
     ]
     bounds = "\n".join(f"    {k} in {v}" for k, v in rule.bounds.items())
     module = sys.modules.get(rule.update.__module__)
-    doc = f"{(module.__doc__ if module else '') or title}\n\nIntervals:\n{bounds}\n    weight_decay in {DECAY_BOUNDS}\n"
+    text = rule.text or (module.__doc__ if module else "") or title
+    doc = f"{text}\n\nIntervals:\n{bounds}\n    weight_decay in {DECAY_BOUNDS}\n"
     body = {
         "rule": rule,
         "title": title,

@@ -3,8 +3,9 @@
 from optlab_kernels.rule import Rule
 from optlab_kernels.rules.adadelta import adadelta
 from optlab_kernels.rules.adagrad import adagrad
-from optlab_kernels.rules.adam import adam, adamw
+from optlab_kernels.rules.adam import adam
 from optlab_kernels.rules.adamax import adamax
+from optlab_kernels.rules.adamw import adamw
 from optlab_kernels.rules.amsgrad import amsgrad
 from optlab_kernels.rules.lion import lion
 from optlab_kernels.rules.momentum import momentum

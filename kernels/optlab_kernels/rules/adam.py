@@ -1,16 +1,15 @@
-"""Adam: momentum divided by the root of a running mean square; AdamW is the same rule with decoupled weight decay.
+"""Adam: momentum divided by the root of a running mean square.
 
 m <- b1 m + (1 - b1) g,  v <- b2 v + (1 - b2) g^2,  p <- p - lr m^ / (sqrt(v^) + eps),
 with m^ = m / (1 - b1^t) and v^ = v / (1 - b2^t).
 
-Sources: Kingma & Ba, ICLR 2015, algorithm 1; Loshchilov & Hutter, ICLR 2019, algorithm 2 (AdamW).
+Source: Kingma & Ba, ICLR 2015, algorithm 1.
 Where the field disagrees: Keras uses the reordered form at the end of the paper's section 2, whose epsilon is not
 corrected ("epsilon hat": early on it acts 1 / sqrt(1 - b2^t) times larger); `eps_inside` puts it under the root,
 as the two published animations do for the rules that they show. The paper and every library have b2 = 0.999; some
 slides say 0.9999.
 """
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,16 +69,4 @@ adam = Rule(
     bounds=BOUNDS,
     conventions=CONVENTIONS,
     unbiased=UNBIASED,
-)
-
-adamw = replace(
-    adam,
-    name="adamw",
-    conventions={
-        **CONVENTIONS,
-        "keras": {**CONVENTIONS["keras"], "weight_decay": 4e-3},
-        "optax": {"weight_decay": 1e-4},
-    },
-    decay=0.01,
-    decoupled=True,
 )
