@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import importlib
 import os
 import sys
@@ -54,21 +55,24 @@ class Free:
         return self._function(params)
 
 
-def cluster_of(workers):
+@contextlib.contextmanager
+def cluster_of(workers, **scheduler):
     """A scheduler and worker processes, reached over TCP as anywhere else."""
     distributed = pytest.importorskip("distributed", reason="needs Dask: pip install 'optlab[dask]'")
     options = {**HERE, "protocol": "tcp", "silence_logs": "CRITICAL"}
-    return distributed.LocalCluster(n_workers=workers, **options)
+    options["scheduler_kwargs"] = HERE["scheduler_kwargs"] | scheduler
+    environment, path = dict(os.environ), sys.path[:]
+    with distributed.LocalCluster(n_workers=workers, **options) as cluster:
+        yield cluster
+    os.environ.clear()  # Dask sets thread counts and a hash seed for all that comes after it
+    os.environ.update(environment)
+    sys.path[:] = path
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    environment, path = dict(os.environ), sys.path[:]
     with cluster_of(2) as cluster:
         yield cluster.scheduler_address
-    os.environ.clear()  # Dask sets thread counts and a hash seed for all that comes after it
-    os.environ.update(environment)
-    sys.path[:] = path
 
 
 @pytest.fixture(params=KINDS)

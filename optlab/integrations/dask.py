@@ -2,11 +2,11 @@
 
 import importlib
 import pickle
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from typing import Any
 
 from optlab.errors import ConfigError
-from optlab.search.executors import Foreign, Objective, named, pickled
+from optlab.search.executors import Foreign, Objective, named, pickled, settle
 from optlab.search.trial import TrialError
 
 LOCAL = "dask"
@@ -20,7 +20,9 @@ class Dask(Foreign):
     """As many trials at once as the cluster has threads; a worker that dies costs no other trial.
 
     Dask runs a task again when its worker dies, so a trial may be run twice: the first result stands. A trial that
-    kills four workers is given back; `Study.run` tries it once more, alone, and then it is "crashed".
+    kills four workers is given back; `Study.run` tries it once more, alone, and then it is "crashed". A worker that
+    says nothing for five minutes (Dask's `distributed.scheduler.worker-ttl`) counts as dead, be it paused or in a
+    trial that holds Python's lock for so long.
 
     Raises:
         ConfigError: an address that is none, Dask is not installed, or the cluster can't import the objective.
@@ -40,8 +42,7 @@ class Dask(Foreign):
             self._client = distributed.Client(**options, timeout=WAIT, set_as_default=False)
         except OSError as error:  # its own TimeoutError is one
             raise TrialError(f"no Dask scheduler answers at {address}: {error}") from None
-        self._pool: Executor = self._client.get_executor(pure=False)
-        super().__init__(objective, self._pool, timeout)
+        super().__init__(objective, _Tasks(self._client), timeout)
         self.size = max(1, sum(self._client.nthreads().values()))
         if (payload := pickled(objective)) is not None:
             self._check(payload, named(objective))
@@ -61,5 +62,24 @@ class Dask(Foreign):
 
     def close(self, kill: bool) -> None:
         """Leave the cluster; one that was started here ends."""
-        self._pool.shutdown(wait=False)  # what still runs has been given up
-        self._client.close()
+        self._client.close()  # Dask forgets what still runs: it has been given up
+
+
+class _Tasks(Executor):
+    """As Dask's own executor, which calls a result an error if the worker that holds it is lost as it is fetched."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def submit(self, function: Any, /, *args: Any, **options: Any) -> "Future[Any]":
+        """Begin it somewhere."""
+        task = self._client.submit(function, *args, **options, pure=False)
+        future: Future[Any] = Future()
+        self._client.loop.add_callback(self._bring, task, future)
+        return future
+
+    async def _bring(self, task: Any, future: "Future[Any]") -> None:
+        try:
+            settle(future, await task)
+        except Exception as error:
+            settle(future, error)
