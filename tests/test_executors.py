@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import os
 import sys
+import threading
 import time
 
 import pytest
@@ -16,6 +17,8 @@ from sweeps import POISON, SPACE, bowl, child, noisy, poisoned, table
 from optlab.errors import ConfigError
 from optlab.integrations.dask import HERE
 from optlab.search import Float, Grid, Int, Random, Space, Study, TrialError
+from optlab.search.executors import crew_for
+from optlab.search.trial import Live
 
 NUMBERS = Space(n=Int(0, 11))
 KINDS = ["serial", "threads", "processes", "thread pool", "process pool", "dask"]
@@ -179,6 +182,19 @@ def test_a_slow_trial_is_given_up(sweep):
     sweep(number, study, trials=5)
     assert states(study) == {"complete": 11, "failed": 1}
     assert "timed out after 1 s" in study.trials[6].error
+
+
+def test_a_trial_that_was_given_up_keeps_its_place_until_it_ends():
+    """Another one would wait behind it, and be given up without having begun."""
+    end = threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        crew = crew_for(pool, lambda params: float(end.wait()), timeout=0.1)
+        assert crew.size == 2
+        for number in range(2):
+            assert crew.submit(Live(number, {}, 0)).result().state == "failed"
+            assert crew.size == 1
+        end.set()
+    assert crew.size == 2
 
 
 class Cancels(concurrent.futures.ThreadPoolExecutor):

@@ -43,7 +43,7 @@ class Dask(Foreign):
         except OSError as error:  # its own TimeoutError is one
             raise TrialError(f"no Dask scheduler answers at {address}: {error}") from None
         super().__init__(objective, _Tasks(self._client), timeout)
-        self.size = max(1, sum(self._client.nthreads().values()))
+        self.places = max(1, sum(self._client.nthreads().values()))
         if (payload := pickled(objective)) is not None:
             self._check(payload, named(objective))
 

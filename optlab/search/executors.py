@@ -22,8 +22,11 @@ Objective = Callable[..., Any]
 class Crew(Protocol):
     """Runs trials; ``exposed`` says that they run inside the driver, which they may take down."""
 
-    size: int
     exposed: bool
+
+    @property
+    def size(self) -> int:
+        """How many trials may run at once, now."""
 
     def submit(self, live: Live) -> "Future[Outcome]":
         """Begin a trial."""
@@ -85,15 +88,25 @@ class Threads:
 
 
 class Foreign:
-    """Somebody else's executor; it is not shut down here."""
+    """Somebody else's executor; it is not shut down here.
+
+    A trial that was given up keeps its place until it ends: another one would wait for it while its own time runs.
+    """
 
     def __init__(self, objective: Objective, executor: Executor, timeout: float | None) -> None:
-        self.size = int(getattr(executor, "_max_workers", 0) or os.cpu_count() or 1)
+        self.places = int(getattr(executor, "_max_workers", 0) or os.cpu_count() or 1)
+        self._running: list[tuple[Future[Any], Future[Outcome]]] = []
         self._executor, self._timeout = executor, timeout
         self._objective, self._both = objective, wants_trial(objective)
         self.exposed = isinstance(executor, ThreadPoolExecutor)
         if isinstance(executor, ProcessPoolExecutor) and pickled(objective) is None:
             raise ConfigError(f"{named(objective)} can't be sent to another process; define it in a module")
+
+    @property
+    def size(self) -> int:
+        """The places that are not kept, one at least."""
+        self._running = [(theirs, ours) for theirs, ours in self._running if not theirs.done()]
+        return max(1, self.places - sum(ours.done() for _, ours in self._running))
 
     def submit(self, live: Live) -> "Future[Outcome]":
         """Hand it over; reports reach the study at once from threads, from elsewhere with the result."""
@@ -106,6 +119,7 @@ class Foreign:
         ours.set_running_or_notify_cancel()
         theirs.add_done_callback(lambda done: _pass_on(done, ours))
         give_up(ours, self._timeout, "its executor was not told")
+        self._running.append((theirs, ours))
         return ours
 
     def close(self, kill: bool) -> None:

@@ -91,7 +91,7 @@ class Sweep:
 
     def begin(self) -> None:
         """Fill the free places."""
-        while not self.alone and (room := self.crew.size - len(self.running)):
+        while not self.alone and (room := self.crew.size - len(self.running)) > 0:
             if not self.waiting and self.left and not (self.batch and self.running):
                 self.waiting.extend(self.study.take(min(self.left, self.batch or room), self.batch, self.crew.exposed))
                 self.left -= len(self.waiting)
