@@ -13,7 +13,7 @@ from conftest import JIT, LONG
 from gp_runs import small_without_the_compiler as small_without_the_compiler
 from sweeps import SPACE, bowl, child, curve
 
-from optlab.errors import ConfigError
+from optlab.errors import ConfigError, StorageError
 from optlab.search import GP, Grid, Random, Refine, Sobol, Study, salvage
 
 
@@ -153,3 +153,9 @@ def test_what_a_file_does_not_tell_is_said(tmp_path):
     study = Study(SPACE, Random(seed=3), storage=path)
     study.run(bowl, trials=1)
     assert study.replay() == ([6], [], [0, 1, 2, 3, 4, 5])
+    study.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE trial SET claimed = 'x' WHERE number = 6")
+        db.commit()
+    with pytest.raises(StorageError, match="when trial 6 was claimed makes no sense"):
+        Study(SPACE, Random(seed=3), storage=path).replay()

@@ -48,6 +48,8 @@ def replay(study: "Study") -> Replay:
     call: tuple[int | None, Sequence[int]] | None = None
     points: dict[int, dict[str, Any]] = {}
     for trial in study.trials:
+        if trial.number not in past.course:  # claimed since
+            continue
         if not past.tells(trial.number):
             result.left_out.append(trial.number)
             continue
@@ -77,22 +79,22 @@ class _Past:
 
     def together(self, number: int) -> Sequence[int]:
         """The numbers that the sampler was asked for in one call."""
-        _, claimed, _, batch = self.course[number]
-        if not batch:
-            return self._claims[claimed]
-        first = number // batch * batch
-        return range(first, first + batch)
+        moments = self.course[number]
+        if not moments.batch:
+            return self._claims[moments.claimed]
+        first = number // moments.batch * moments.batch
+        return range(first, first + moments.batch)
 
     def seen(self, number: int) -> list[Observation]:
         """The trials that were there when this one was claimed; before a batch, those before its first."""
-        _, at, _, batch = self.course[number]
+        at, first = self.course[number].claimed, self.together(number)[0]
         assert at is not None
         there = []
         for observation in self._now:
             moments = self.course.get(observation.number)
             if moments is None or (moments.claimed is not None and moments.claimed >= at):
                 continue  # claimed since
-            if batch and observation.number >= number // batch * batch:
+            if self.course[number].batch and observation.number >= first:
                 continue
             ended = moments.changed <= at
             there.append(observation if ended else changed(observation, loss=None, state="running"))

@@ -197,10 +197,18 @@ class Store:
             self._note(number, text)
 
     def course(self) -> list[Moments]:
-        """When the trials were claimed and changed last, in the order of their numbers."""
+        """When the trials were claimed and changed last, in the order of their numbers.
+
+        Raises:
+            StorageError: what the file says makes no sense.
+        """
         query = "SELECT number, claimed, changed, batch FROM trial WHERE study = ? ORDER BY number"
         with self._db.reading():
-            return [Moments(*row) for row in self._db.execute(query, (self._study,))]
+            found = [Moments(*row) for row in self._db.execute(query, (self._study,))]
+        for row in found:
+            if not all(value is None or (isinstance(value, int) and value >= 0) for value in row):
+                raise StorageError(f"{self._db.path}: when trial {row.number} was claimed makes no sense: {row[1:]}")
+        return found
 
     # --- underneath ---------------------------------------------------------------------------------------------------
 

@@ -224,7 +224,12 @@ class Study:
         return seen(self, number)
 
     def replay(self) -> "Replay":
-        """Propose every trial again, each from what its sampler saw then, in whatever order the trials ended."""
+        """Propose every trial again, each from what its sampler saw then, in whatever order the trials ended.
+
+        Returns:
+            Numbers of trials as ``(same, different, left_out)``: proposed again, proposed otherwise, and those that no
+            sampler proposed or of which the file does not tell what was known.
+        """
         from optlab.search.replay import replay
 
         return replay(self)
