@@ -11,8 +11,9 @@ from contextlib import closing
 
 import pytest
 from conftest import LONG
-from sweeps import SPACE, begun, bowl, child, environment, study_of, table
+from sweeps import SPACE, begun, bowl, child, environment, ran, study_of, table
 
+from optlab.errors import ConfigError
 from optlab.search import Random, Study
 from optlab.search import owner as owners
 from optlab.search.owner import Owner, birth_of, this_process
@@ -189,3 +190,42 @@ def test_a_study_that_is_collected_inside_another_ones_transaction_does_not_wait
         assert sorted(row[0] for row in db.execute("SELECT closed FROM driver")) == [0, 1]
     second.run(bowl, trials=1)
     assert second.trials[0].state == "complete", "what it left unfinished is free"
+
+
+TOGETHER = """
+import sys, time
+from pathlib import Path
+from sweeps import *
+study = Study(SPACE, Random(seed=5), storage=sys.argv[1])
+Path(sys.argv[1] + "." + sys.argv[2]).touch()
+while len(list(Path(sys.argv[1]).parent.glob("*.db.*[0-9]"))) < 4:
+    time.sleep(0.001)
+study.run(slow, trials=40, executor=int(sys.argv[2]) or None, total=40)
+print(sum(t.state == "complete" for t in study.trials) > 30)
+"""
+
+
+@pytest.mark.fault(6)
+def test_drivers_at_once_make_no_more_trials_than_they_were_told(tmp_path):
+    command = [sys.executable, "-W", "ignore", "-c", TOGETHER, str(tmp_path / "a.db")]
+    options = {"env": environment(), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    drivers = [subprocess.Popen([*command, str(workers)], **options) for workers in range(4)]
+    assert [driver.communicate() for driver in drivers] == [("True\n", "")] * 4
+    study = study_of(storage=tmp_path / "a.db")
+    assert table(study) == table(ran(study_of(), 40))
+    assert {trial.starts for trial in study.trials} == {1}
+    study.run(bowl, trials=5, total=40)
+    assert len(study.trials) == 40
+    study.run(bowl, trials=5, total=42)
+    assert len(study.trials) == 42
+    assert study_of(storage=tmp_path / "a.db").ask().number == 42
+    study.run(bowl, trials=5, total=43)  # whose last trial is another driver's, which is not waited for
+    assert study.trials[42].state == "running"
+
+
+def test_a_total_ends_a_batch_too():
+    study = study_of()
+    study.run(bowl, trials=20, executor=2, batch=4, total=6)
+    assert table(study) == table(ran(study_of(), 6))
+    with pytest.raises(ConfigError, match="total= is a whole number from 0 on, got -1"):
+        study.run(bowl, trials=1, total=-1)

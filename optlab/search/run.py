@@ -28,16 +28,17 @@ def run(
     max_failures: int | None,
     pruner: Any,
     batch: int | None,
+    total: int | None,
 ) -> None:
     """`Study.run`."""
     check_not_a_worker()
-    _check(objective, timeout, trials=trials, retries=retries, max_failures=max_failures, batch=batch)
+    _check(objective, timeout, trials=trials, retries=retries, max_failures=max_failures, batch=batch, total=total)
     check = getattr(objective, "check", None)  # a ready objective tells all that it can't use before the first trial
     if check is not None:
         check(study.space)
     study.use_pruner(as_pruner(pruner))
     crew = crew_for(executor, objective, timeout)
-    sweep = Sweep(study, crew, trials, retries, max_failures, batch)
+    sweep = Sweep(study, crew, trials, retries, max_failures, batch, total)
     try:
         with Interrupts("the running trials", _stop) as interrupts:
             sweep.work(interrupts)
@@ -65,10 +66,17 @@ class Sweep:
     """What one call of `Study.run` keeps track of."""
 
     def __init__(
-        self, study: "Study", crew: Crew, trials: int, retries: int, max_failures: int | None, batch: int | None
+        self,
+        study: "Study",
+        crew: Crew,
+        trials: int,
+        retries: int,
+        max_failures: int | None,
+        batch: int | None,
+        total: int | None,
     ) -> None:
         self.study, self.crew, self.left, self.retries = study, crew, trials, retries
-        self.max_failures, self.batch = max_failures, batch
+        self.max_failures, self.batch, self.total = max_failures, batch, total
         self.waiting: deque[Live] = deque()  # the rest of a batch
         self.running: dict[Future[Outcome], Live] = {}
         self.starting: Live | None = None
@@ -93,7 +101,8 @@ class Sweep:
         """Fill the free places."""
         while not self.alone and (room := self.crew.size - len(self.running)) > 0:
             if not self.waiting and self.left and not (self.batch and self.running):
-                self.waiting.extend(self.study.take(min(self.left, self.batch or room), self.batch, self.crew.exposed))
+                count = min(self.left, self.batch or room)
+                self.waiting.extend(self.study.take(count, self.batch, self.crew.exposed, self.total))
                 self.left -= len(self.waiting)
             if not self.waiting:
                 break
@@ -163,7 +172,8 @@ class Sweep:
 
     def waits_for_others(self) -> bool:
         """Whether to look again later: the sampler has nothing now, but trials of other drivers still run."""
-        if not self.left or not self.study.others_running():
+        full = self.total is not None and len(self.study.trials) >= self.total
+        if not self.left or full or not self.study.others_running():
             return False
         time.sleep(LOOK / 10)
         return True
@@ -175,7 +185,7 @@ def _check(objective: Any, timeout: Any, **counts: Any) -> None:
     for name, value in counts.items():
         least = 1 if name == "batch" else 0
         whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-        if not whole and not (value is None and name in ("max_failures", "batch")):
+        if not whole and not (value is None and name in ("max_failures", "batch", "total")):
             raise ConfigError(f"{name}= is a whole number from {least} on, got {value!r}")
     if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
         raise ConfigError(f"timeout= is a number of seconds above 0, got {timeout!r}")

@@ -149,14 +149,16 @@ class Store:
         seed_of: Callable[[int], int],
         exposed: bool = False,
         batch: int | None = None,
+        total: int | None = None,
     ) -> list[Trial]:
         """Claim up to ``count`` new numbers, with the parameters that are proposed for them under the write lock.
 
         ``batch`` says how many are proposed together: None for those that are claimed now, 0 for a point of one's own.
+        With ``total`` the study gets no more trials than that.
         """
         with self._write(durable=False):
-            numbers, since = self._free(count), self._last
-            proposals = propose(numbers)
+            numbers, since = [n for n in self._free(count) if total is None or n < total], self._last
+            proposals = propose(numbers) if numbers else []
             numbers = numbers[: len(proposals)]
             for number, params in zip(numbers, proposals, strict=True):
                 text, seed, now, me = ENCODER.encode(params), seed_of(number), time.time(), self._db.me

@@ -149,6 +149,7 @@ class Study:
         max_failures: int | None = None,
         pruner: Any = None,
         batch: int | None = None,
+        total: int | None = None,
     ) -> None:
         """Run ``objective(params)`` or ``objective(params, trial)`` on so many trials.
 
@@ -166,6 +167,7 @@ class Study:
             pruner: "median", "halving" or a `Pruner` for trials that report.
             batch: propose so many trials together, when all before have ended; then a sampler that learns proposes the
                 same at any number of workers.
+            total: the study gets no more trials than that, those before and those of other drivers included.
 
         Raises:
             TrialError: more than ``max_failures`` failed, or the workers can't be had.
@@ -173,7 +175,7 @@ class Study:
         """
         from optlab.search.run import run
 
-        run(self, objective, trials, executor, retries, timeout, max_failures, pruner, batch)
+        run(self, objective, trials, executor, retries, timeout, max_failures, pruner, batch, total)
 
     # --- what is known ------------------------------------------------------------------------------------------------
 
@@ -322,7 +324,7 @@ class Study:
 
     # --- for the driver -----------------------------------------------------------------------------------------------
 
-    def take(self, count: int, batch: int | None, exposed: bool) -> list[Live]:
+    def take(self, count: int, batch: int | None, exposed: bool, total: int | None = None) -> list[Live]:
         """Up to ``count`` trials to run: unfinished ones, points of one's own, or new ones; none while a batch runs."""
         self._store.refresh()
         lives = [self._live(trial) for trial in self._store.adopt(count, exposed)]
@@ -331,10 +333,10 @@ class Study:
             self._asked -= set(waiting[: count - len(lives)])
         lives += [self._live(self._store.trials[number]) for number in waiting[: count - len(lives)]]
         if lives or batch is None:
-            return lives or self._claim(count, self._propose, exposed)
+            return lives or self._claim(count, self._propose, exposed, total=total)
         if self.others_running():
             return []
-        return self._claim(count, lambda numbers: self._propose_batch(numbers, batch), exposed, batch)
+        return self._claim(count, lambda numbers: self._propose_batch(numbers, batch), exposed, batch, total)
 
     def finish(self, live: Live, outcome: Outcome) -> None:
         """Record how a trial of `take` ended."""
@@ -388,8 +390,9 @@ class Study:
         propose: Callable[[Sequence[int]], Sequence[dict[str, Any]]],
         exposed: bool = False,
         batch: int | None = None,
+        total: int | None = None,
     ) -> list[Live]:
-        return [self._live(trial) for trial in self._store.claim(count, propose, self._seed, exposed, batch)]
+        return [self._live(trial) for trial in self._store.claim(count, propose, self._seed, exposed, batch, total)]
 
     def _propose(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
         return self.sampler.propose(numbers, self._observations())
