@@ -28,11 +28,7 @@ TOO_MANY_FAILED, ON_AN_EDGE = 4, 6
     metavar="NAME=RANGE",
     help='"lr=1e-5..1 log", "hidden=8..64 step 8 int", "rule=sgd,adam", "beta=0.5..0.99 when rule=momentum".',
 )
-@click.option(
-    "--trials",
-    type=click.IntRange(min=0),
-    help="In all, those before a --resume included; 50 by default.",
-)
+@click.option("--trials", type=click.IntRange(min=0), help="In all, those before a --resume included; 50 by default.")
 @click.option("--sampler", help="gp, random, sobol, grid or refine; gp by default.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of the sampler and the trials; 0 by default.")
 @click.option("--workers", type=click.IntRange(min=1), help="Trials at once.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from optlab.errors import ConfigError
 from optlab.search.sampler import Observation
-from optlab.search.store import ENCODER
+from optlab.search.store import ENCODER, batch_of
 
 if TYPE_CHECKING:
     from optlab.search.study import Study
@@ -80,10 +80,7 @@ class _Past:
     def together(self, number: int) -> Sequence[int]:
         """The numbers that the sampler was asked for in one call."""
         moments = self.course[number]
-        if not moments.batch:
-            return self._claims[moments.claimed]
-        first = number // moments.batch * moments.batch
-        return range(first, first + moments.batch)
+        return batch_of(number, moments.batch) if moments.batch else self._claims[moments.claimed]
 
     def seen(self, number: int) -> list[Observation]:
         """The trials that were there when this one was claimed; before a batch, those before its first."""

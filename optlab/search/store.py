@@ -38,6 +38,12 @@ class Moments(NamedTuple):
     batch: int | None
 
 
+def batch_of(number: int, size: int) -> range:
+    """The numbers of the batch that trial ``number`` falls into."""
+    first = number // size * size
+    return range(first, first + size)
+
+
 class Store:
     """The trials of one study, mirrored in memory.
 

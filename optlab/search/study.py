@@ -15,7 +15,7 @@ from optlab.errors import ConfigError
 from optlab.search.pruners import Pruner, replay
 from optlab.search.sampler import Observation, Sampler, sequence
 from optlab.search.space import Space
-from optlab.search.store import Moments, Store
+from optlab.search.store import Moments, Store, batch_of
 from optlab.search.trial import Live, Outcome, Trial, judge, printable
 from optlab.verdict import Verdict
 
@@ -399,9 +399,10 @@ class Study:
 
     def _propose_batch(self, numbers: Sequence[int], batch: int) -> list[dict[str, Any]]:
         """The part of the batch that is still to do; it is a function of what ended before the batch began."""
-        start = numbers[0] // batch * batch
+        together = batch_of(numbers[0], batch)
+        start = together.start
         seen = [observation for observation in self._observations() if observation.number < start]
-        proposed = self.sampler.propose(range(start, start + batch), seen)
+        proposed = self.sampler.propose(together, seen)
         return [proposed[number - start] for number in numbers if number - start < len(proposed)]
 
     def _seed(self, number: int) -> int:
