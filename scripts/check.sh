@@ -8,6 +8,7 @@ say() { printf '\n== %s\n' "$*"; }
 say "format"; ruff format --check .
 say "lint"; ruff check .
 say "types"; mypy
+say "the lock file"; scripts/lock.sh --check
 # a process per core, a file at a time; pytest-benchmark objects to company, and the tests do not use it
 tests=(python -m pytest -q -n auto --dist loadfile -p no:benchmark)
 say "tests, compiled"; "${tests[@]}"
