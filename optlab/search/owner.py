@@ -2,11 +2,14 @@
 
 import os
 import platform
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-LEASE = 600.0  # seconds after which a driver of another host that hasn't been heard of counts as lost
-RENEWAL = 60.0  # seconds between signs of life
+LEASE = 600.0  # seconds after which a driver that can't be looked up and hasn't been heard of counts as lost
+RENEWAL = 60.0  # seconds between heartbeats
+UNKNOWN = "?"
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,7 @@ class Owner:
     """A process.
 
     Attributes:
-        host: the machine's name and, where known, the id of its boot.
+        host: the machine's name, the id of its boot and the namespace of its pids, as far as the system has them.
         pid: there.
         birth: when it started, by the kernel's own clock; "" where the system doesn't say.
     """
@@ -24,13 +27,14 @@ class Owner:
     birth: str
 
     def alive(self, seen: float, now: float) -> bool:
-        """Whether it still runs; on another host, whether it was heard of within the lease (whatever the clocks do)."""
-        if self.host != this_host():
-            same_machine = self.host.split("/")[0] == platform.node()
-            return not same_machine and abs(now - seen) < LEASE  # same name, another boot: it can't have survived
-        if not (birth := birth_of(self.pid)):
-            return _exists(self.pid)
-        return birth == self.birth
+        """Return whether it still runs: looked up where its pid means the same, else by its last heartbeat.
+
+        A container has its host's name and boot and pids of its own; a cloned machine has its model's name and another
+        boot: neither can be looked up from here. Whatever the clocks do, a lease ends early rather than late.
+        """
+        here = this_host()
+        runs = _runs(self.pid, self.birth) if self.host == here and not here.endswith(UNKNOWN) else None
+        return abs(now - seen) < LEASE if runs is None else runs
 
 
 def this_process() -> Owner:
@@ -39,12 +43,22 @@ def this_process() -> Owner:
 
 
 def this_host() -> str:
-    """The name of this machine and the id of this boot."""
+    """Return where a pid of this process's world means the same process: name, boot and pid namespace."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         boot = ""
-    return f"{platform.node()}/{boot}"
+    return f"{platform.node()}/{boot}/{_namespace()}"
+
+
+def _namespace() -> str:
+    """Return the inode of the pid namespace, "" where the system has none, or `UNKNOWN`."""
+    if sys.platform != "linux":
+        return ""
+    with suppress(OSError):
+        if os.readlink("/proc/self") == str(os.getpid()):  # else this /proc shows another namespace's pids
+            return str(os.stat("/proc/self/ns/pid").st_ino)
+    return UNKNOWN
 
 
 def birth_of(pid: int) -> str:
@@ -56,13 +70,16 @@ def birth_of(pid: int) -> str:
     return "" if fields[0] in "ZX" else fields[19]
 
 
-def _exists(pid: int) -> bool:
-    if os.name == "nt" or Path("/proc/self/stat").exists():
-        return os.name == "nt"  # Windows has no harmless question to ask: such claims end with the driver's close
+def _runs(pid: int, birth: str) -> bool | None:
+    """Return whether a process of this namespace still runs, or None if that can't be looked up."""
+    if found := birth_of(pid):
+        return found == birth
+    if os.name == "nt":  # there is no harmless question to ask
+        return None
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:
-        pass
-    return True
+    except PermissionError:  # another user's: a zombie, or a /proc that hides it
+        return None
+    return not Path("/proc/self/stat").exists()  # where there is a /proc, it is a zombie
