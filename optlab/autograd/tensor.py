@@ -18,7 +18,7 @@ class Tensor:
     """An array ``data`` and, if ``requires_grad``, the gradient ``grad`` of the same shape and dtype (None at first).
 
     Python numbers, lists and integer arrays become float32 unless ``dtype`` says otherwise; float32 and float64
-    arrays keep their dtype and are shared, not copied.
+    arrays keep their dtype and are shared, not copied, unless their bytes are reversed (``">f4"``) or misaligned.
 
     Operations broadcast as NumPy's do. A Python number, a NumPy scalar, a list or an integer array takes the tensor's
     dtype; float32 and float64 arrays do not mix. Comparisons give arrays of bool.
@@ -42,11 +42,14 @@ class Tensor:
         array = np.asarray(data)
         if array.dtype.kind not in "fiub":
             raise ConfigError(f"a tensor holds real numbers, got dtype {array.dtype}")
-        keeps = hasattr(data, "dtype") and array.dtype in FLOATS  # NumPy makes float64 of Python numbers and lists
-        target = np.dtype(dtype) if dtype is not None else array.dtype if keeps else FLOATS[0]
+        given = native(array.dtype)
+        keeps = hasattr(data, "dtype") and given in FLOATS  # NumPy makes float64 of Python numbers and lists
+        target = np.dtype(dtype) if dtype is not None else given if keeps else FLOATS[0]
         if target not in FLOATS:
             raise ConfigError(f"a tensor is float32 or float64, got dtype {target}")
-        self._data: np.ndarray = array.astype(target, copy=False)
+        # compiled loops and BLAS read whole words: a record's field or a slice of bytes may start between two
+        whole = array.flags.aligned
+        self._data: np.ndarray = array.astype(target, copy=False) if whole else np.array(array, target)
         self._grad: np.ndarray | None = None
         self._node: Node | None = None  # how it was made; None for a leaf
         self._owner: Any = None  # the Optimizer whose arena holds the data
@@ -81,7 +84,8 @@ class Tensor:
             assert self._grad is not None
             self._grad[...] = self._fitting(value, "grad")
         else:
-            self._grad = None if value is None else self._fitting(value, "grad")
+            # `backward` adds to it: what can't be written to, such as np.broadcast_to makes, is copied
+            self._grad = None if value is None else np.require(self._fitting(value, "grad"), requirements=["A", "W"])
 
     def _fitting(self, value: Any, what: str) -> np.ndarray:
         array = np.asarray(raw(value), dtype=self._data.dtype)
@@ -426,6 +430,11 @@ def raw(value: Any) -> Any:
     return value._data if isinstance(value, Tensor) else value
 
 
+def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype in this machine's byte order: ``">f4"`` holds the same numbers as float32, bytes reversed."""
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
+
+
 def as_tensor(value: Any) -> Tensor:
     """A tensor as it is; anything else as a constant."""
     return value if isinstance(value, Tensor) else Tensor(value)
@@ -454,7 +463,7 @@ def _constant(op: str, value: Any, dtype: np.dtype[Any]) -> Tensor:
     if array.dtype.kind not in "fiub":
         raise ConfigError(f"{op} needs real numbers, got {type(value).__name__} of dtype {array.dtype}")
     rigid = isinstance(value, Tensor) or (hasattr(value, "dtype") and array.ndim > 0)
-    if rigid and array.dtype.kind == "f" and array.dtype != dtype:
+    if rigid and array.dtype.kind == "f" and native(array.dtype) != dtype:
         raise ConfigError(f"{op} of {dtype} and {array.dtype}: give both one dtype, by x.astype({str(dtype)!r})")
     return record("constant", array.astype(dtype, copy=False), ())
 

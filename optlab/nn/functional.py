@@ -22,7 +22,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         raise ConfigError(
             f"linear: x has shape {x.shape}, the weights {weight.shape}; x needs {weight.shape[0]} columns"
         )
-    a, w = np.ascontiguousarray(x.data), weight.data
+    a, w = np.ascontiguousarray(x.data), np.ascontiguousarray(weight.data)
     z = np.empty((len(a), w.shape[1]), a.dtype)
     gemm.nn(a, w, z)
 
