@@ -61,14 +61,14 @@ def prepare(
     return spec, objective
 
 
-def show_plan(spec: SweepSpec, path: Path, name: str, as_json: bool) -> None:
+def show_plan(spec: SweepSpec, path: Path | None, name: str, as_json: bool) -> None:
     """What would be done."""
     first = spec.sampler.propose(range(min(PROPOSALS, spec.trials)), [])
     if as_json:
-        print_json({"study": name, "storage": str(path), **spec.to_dict(), "first": first})
+        print_json({"study": name, "storage": str(path or "memory"), **spec.to_dict(), "first": first})
         return
     rows = {"objective": spec.objective, **spec.settings, "trials": spec.trials, "sampler": repr(spec.sampler)}
-    rows |= {"study": name, "storage": path}
+    rows |= {"study": name, "storage": str(path or "memory")}
     print_table(Table([{"sweep": key, "": value} for key, value in rows.items()]))
     click.echo()
     print_table(Table([{"parameter": key, "range": ranged(p)} for key, p in spec.space.items()]))

@@ -8,20 +8,20 @@ from optlab.cli.common import file_option, json_option, print_json, quiet_option
 
 
 @click.command()
-@click.argument("storage", type=click.Path(path_type=Path))
+@click.argument("storage")
 @click.option("--name", help="Of the study, where the file holds several.")
 @file_option("html", "an offline page with all pictures")
 @json_option
 @quiet_option
-def report(storage: Path, name: str | None, html: Path | None, as_json: bool, quiet: bool) -> None:
+def report(storage: str, name: str | None, html: Path | None, as_json: bool, quiet: bool) -> None:
     """Show the best of a sweep, what failed and why, and what to make of it; STORAGE is the file of `optlab sweep`."""
     from optlab.cli.studies import about, document, open_study, show
     from optlab.viz.study_report import write_study_report
 
-    study = open_study(storage, name)
+    study = open_study(Path(storage), name)
     if html is not None:
-        tell_written(write_study_report(study, html, {**about(study), "storage": str(storage)}), quiet)
+        tell_written(write_study_report(study, html, {**about(study), "storage": storage}), quiet)
     if as_json:
-        print_json({"storage": str(storage), **document(study)})
+        print_json({"storage": storage, **document(study)})
     else:
-        show(study, {"study": study.name, "sampler": repr(study.sampler), "storage": str(storage)})
+        show(study, {"study": study.name, "sampler": repr(study.sampler), "storage": storage})

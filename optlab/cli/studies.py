@@ -1,6 +1,7 @@
 """Studies in a file: what there is, one of them opened, and how it is told on a terminal or as JSON."""
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ def names(path: Path) -> dict[str, tuple[str, Any]]:
     from optlab.errors import StorageError
     from optlab.search.database import Database
 
-    if not path.exists():
+    if not os.path.exists(path):
         raise StorageError(f"{path} does not exist; optlab sweep makes such a file")
     database = Database(path)
     try:

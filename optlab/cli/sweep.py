@@ -1,5 +1,6 @@
 """`optlab sweep`: search hyperparameters, from a file or from options."""
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ TOO_MANY_FAILED, ON_AN_EDGE = 4, 6
 @click.option("--batch", type=click.IntRange(min=1), help="Propose so many together: the same at any --workers.")
 @click.option("--dask", metavar="ADDR", help="Run on this Dask scheduler, tcp://host:port; 'local' starts one here.")
 @click.option("--pruner", help="median or halving: stop poor trials early.")
-@click.option("--storage", type=click.Path(path_type=Path), help="Where the trials go; by default FILE.db or sweep.db.")
+@click.option("--storage", help="The file that keeps the trials; by default FILE.db or sweep.db.")
 @click.option("--name", help="Of the study; by default the sweep file's, or its objective's.")
 @click.option("--resume", is_flag=True, help="Continue what the storage holds.")
 @click.option("--dry-run", is_flag=True, help="Check everything, show the space, and stop.")
@@ -51,7 +52,7 @@ def sweep(
     workers: int | None,
     batch: int | None,
     dask: str | None,
-    storage: Path | None,
+    storage: str | None,
     resume: bool,
     dry_run: bool,
     strict_edge: bool,
@@ -69,11 +70,13 @@ def sweep(
     the objective's usual ones are searched.
     """
     from optlab.cli.plan import prepare, show_plan
+    from optlab.search.location import storage_path
 
     if file is None and options["objective"] is None:
         raise click.UsageError("expected a sweep file, or --objective", click.get_current_context())
     spec, objective = prepare(file, settings, params, options)
-    path = storage or Path(spec.storage or f"{file.stem if file else 'sweep'}.db")
+    default = f"{file.stem if file else 'sweep'}.db"
+    path = storage_path(next(place for place in (storage, spec.storage, default) if place is not None))
     name = spec.name or (file.stem if file else spec.objective)
     if dry_run:
         show_plan(spec, path, name, as_json)
@@ -83,8 +86,9 @@ def sweep(
     try:
         problem = _run(study, spec, objective, ("dask" if dask == "local" else dask) or workers, batch, quiet)
     except (KeyboardInterrupt, SystemExit):
-        again = "" if resume else "; continue with: the same command and --resume"
-        click.echo(f"optlab: saved {len(study.complete)} complete trials in {path}{again}", err=True)
+        if path is not None:
+            again = "" if resume else "; continue with: the same command and --resume"
+            click.echo(f"optlab: saved {len(study.complete)} complete trials in {path}{again}", err=True)
         raise
     _tell(study, path, time.perf_counter() - began, as_json, quiet)
     if problem:
@@ -95,7 +99,7 @@ def sweep(
     return ON_AN_EDGE if strict_edge and edges else 0
 
 
-def _study(spec: "SweepSpec", path: Path, name: str, resume: bool) -> "Study":
+def _study(spec: "SweepSpec", path: Path | None, name: str, resume: bool) -> "Study":
     """The study, new or continued.
 
     Raises:
@@ -105,9 +109,9 @@ def _study(spec: "SweepSpec", path: Path, name: str, resume: bool) -> "Study":
     from optlab.cli.studies import about, names, record
     from optlab.errors import ConfigError
 
-    there = path.exists() and name in names(path)
+    there = path is not None and os.path.exists(path) and name in names(path)
     if resume and not there:
-        raise ConfigError(f"there is nothing to resume: {path} holds no study {name!r}")
+        raise ConfigError(f"there is nothing to resume: {path or 'memory'} holds no study {name!r}")
     study = Watched(spec.space, spec.sampler, spec.direction, path, name)
     done = len(study.trials)
     if done and not resume:
@@ -162,14 +166,15 @@ def _run(
     )
 
 
-def _tell(study: "Study", path: Path, seconds: float, as_json: bool, quiet: bool) -> None:
+def _tell(study: "Study", path: Path | None, seconds: float, as_json: bool, quiet: bool) -> None:
     from shlex import quote
 
     from optlab.cli.studies import document, show
 
+    storage = str(path or "memory")
     if as_json:
-        print_json({"storage": str(path), "seconds": seconds, **document(study)})
+        print_json({"storage": storage, "seconds": seconds, **document(study)})
         return
-    show(study, {"seconds": round(seconds, 2), "storage": str(path)})
-    if not quiet:
+    show(study, {"seconds": round(seconds, 2), "storage": storage})
+    if not quiet and path is not None:
         click.echo(f"\nAs a page: optlab report {quote(str(path))} --html report.html", err=True)

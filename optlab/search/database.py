@@ -18,6 +18,7 @@ import numpy as np
 
 from optlab.errors import StorageError
 from optlab.search import salvage
+from optlab.search.location import check_place, storage_path
 from optlab.search.owner import RENEWAL, Owner, this_process
 from optlab.search.schema import APPLICATION, VERSION, bring
 
@@ -26,7 +27,7 @@ ADVICE = {
     "full": "; free some space and run again, nothing recorded is lost",
     "I/O error": "; is the disk full, or the file on a network drive? Run again, nothing recorded is lost",
     "readonly": "; the file or its directory can't be written to",
-    "unable to open": "; the directory can't be written to",
+    "unable to open": "; the directory can't be written to, or the path has more than the 512 bytes that SQLite takes",
     "locked": f"; another program has held it for {PATIENCE:.0f} s",
     "locking": "; this file system has no locks: put the file on a local disk",
     "not a database": "; give another name",
@@ -46,7 +47,7 @@ class Database:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None) -> None:
-        self.path = None if path is None else Path(path)
+        self.path = storage_path(path)
         self.lock = threading.RLock()
         self._file = "" if self.path is None else os.path.realpath(self.path)
         self._version = -1
@@ -138,10 +139,8 @@ class Database:
             raise StorageError(f"{self.path} can't be written: {error.strerror}") from None
 
     def _open(self) -> None:
-        if self.path is not None and self.path.is_dir():
-            raise StorageError(f"{self.path} is a directory; a study is stored in a file, as sweep.db is")
-        if self.path is not None and not self.path.parent.is_dir():
-            raise StorageError(f"{self.path.parent} does not exist; make the directory first")
+        if self.path is not None:
+            check_place(self.path)
         place = ":memory:" if self.path is None else self.path
         self._db = sqlite3.connect(place, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:

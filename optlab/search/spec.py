@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from optlab.errors import ConfigError
+from optlab.errors import ConfigError, StorageError
+from optlab.search.location import storage_path
 from optlab.search.mistakes import Found, Mistakes, encodable, number, raise_if, shown, under, unknown_key, whole
 from optlab.search.sampler import SAMPLERS, Sampler, sampler_from_dict
 from optlab.search.space import Space
@@ -30,7 +31,7 @@ class SweepSpec:
         seed: of the sampler.
         settings: fixed arguments of the objective.
         direction: "minimize" or "maximize".
-        storage: the store's file; None for what the caller chooses.
+        storage: the store's file, as `Study` takes it; None for what the caller chooses.
         name: of the study.
         retries, timeout, max_failures, pruner: as for `Study.run`.
     """
@@ -141,6 +142,16 @@ def _text(value: Any, key: str, found: Found) -> Any:
     return value
 
 
+def _storage(value: Any, key: str, found: Found) -> Any:
+    try:
+        if not isinstance(value, str):
+            raise ConfigError(f"must be a text, got {shown(value)}")
+        storage_path(value)
+    except (ConfigError, StorageError) as error:
+        found.append((key, str(error)))
+    return value
+
+
 def _objective(value: Any, key: str, found: Found) -> Any:
     if not isinstance(value, str) or (value not in OBJECTIVES and not FUNCTION.fullmatch(value)):
         one = f'{", ".join(OBJECTIVES)}, or a function as "package.module:function"'
@@ -206,7 +217,7 @@ READERS: dict[str, Any] = {
     "seed": _count(0, 2**63 - 1),
     "settings": _settings,
     "direction": _one_of("minimize", "maximize"),
-    "storage": _text,
+    "storage": _storage,
     "name": _text,
     "retries": _count(0, 1000),
     "timeout": _seconds,

@@ -37,7 +37,8 @@ class Study:
         space: the parameters.
         sampler: what proposes them.
         direction: "minimize" or "maximize" the objective.
-        storage: a file that keeps the trials, made if it isn't there and resumed if it is; None keeps them in memory.
+        storage: a file that keeps the trials, made if it isn't there and resumed if it is (also as sqlite:///a.db);
+            None or ":memory:" keeps them in memory.
         name: of the study; a file may hold several.
 
     Raises:
