@@ -139,6 +139,7 @@ def test_what_a_file_does_not_tell_is_said(tmp_path):
     with closing(sqlite3.connect(path)) as db:  # as version 2 wrote it
         db.execute("ALTER TABLE trial DROP COLUMN claimed")
         db.execute("ALTER TABLE trial DROP COLUMN batch")
+        db.execute("DROP TABLE sampler_state")
         db.execute("PRAGMA user_version = 2")
     study = Study(SPACE, Random(seed=3), storage=path)
     study.run(bowl, trials=2)

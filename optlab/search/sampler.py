@@ -73,6 +73,13 @@ class Sampler:
         """
         raise NotImplementedError
 
+    def state(self) -> str | None:
+        """Return what was computed since the last call and is worth keeping, as text; None if nothing was."""
+        return None
+
+    def restore(self, states: Sequence[bytes]) -> None:
+        """Take the texts of `state` that earlier processes kept: a cache, checked before it is used."""
+
     def ranges(self, seen: Sequence[Observation]) -> dict[str, tuple[float, float]]:
         """Between what ends each numeric parameter has been searched; the space's own where it is not told."""
         return {}

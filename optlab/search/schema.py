@@ -32,6 +32,10 @@ STEPS: tuple[Sequence[str], ...] = (
         "ALTER TABLE trial ADD COLUMN claimed INTEGER",
         "ALTER TABLE trial ADD COLUMN batch INTEGER",
     ),
+    (  # what a sampler computed for a proposal at great cost: a fresh process starts from it
+        """CREATE TABLE IF NOT EXISTS sampler_state (
+            study INTEGER NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL)""",
+    ),
 )
 VERSION = len(STEPS)
 CHANGED = 13  # the place of that column, after which come those of later versions

@@ -8,13 +8,14 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import isfinite
 from typing import Any, NamedTuple
 
 from optlab.errors import ConfigError, StorageError
 from optlab.search.database import Database
+from optlab.search.salvage import UNREADABLE
 from optlab.search.trial import STATES, Outcome, Reports, Trial
 
 DEATHS = 5  # a trial that was begun so often inside a driver that died is not run again
@@ -112,6 +113,17 @@ class Store:
         with self._db.reading():
             row = self._db.execute(query, (self._study,)).fetchone()
         return None if row is None else str(row[0])
+
+    def keep_state(self, number: int, state: str) -> None:
+        """Keep a sampler's state with the trial it was computed for; only inside the transaction of its `claim`."""
+        self._db.execute("INSERT INTO sampler_state VALUES (?, ?, ?)", (self._study, number, state))
+
+    def states(self) -> list[bytes]:
+        """Return the states that samplers left, in the order of their claims; without those that cannot be read."""
+        query = "SELECT CAST(state AS BLOB) FROM sampler_state WHERE study = ? ORDER BY rowid"
+        with self._db.reading(), suppress(*UNREADABLE):
+            return [state for (state,) in self._db.execute(query, (self._study,))]
+        return []
 
     # --- trials -------------------------------------------------------------------------------------------------------
 

@@ -82,6 +82,7 @@ class Study:
         self.close = weakref.finalize(self, self._store.close)
         try:
             self._store.study(name, direction, json.dumps(space.to_dict()), space.digest)
+            self.sampler.restore(self._store.states())
         except BaseException:
             self.close()
             raise
@@ -396,15 +397,23 @@ class Study:
         return [self._live(trial) for trial in self._store.claim(count, propose, self._seed, exposed, batch, total)]
 
     def _propose(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
-        return self.sampler.propose(numbers, self._observations())
+        return self._ask_sampler(numbers, self._observations())
 
     def _propose_batch(self, numbers: Sequence[int], batch: int) -> list[dict[str, Any]]:
         """The part of the batch that is still to do; it is a function of what ended before the batch began."""
         together = batch_of(numbers[0], batch)
         start = together.start
         seen = [observation for observation in self._observations() if observation.number < start]
-        proposed = self.sampler.propose(together, seen)
+        proposed = self._ask_sampler(together, seen)
         return [proposed[number - start] for number in numbers if number - start < len(proposed)]
+
+    def _ask_sampler(self, numbers: Sequence[int], seen: Sequence[Observation]) -> list[dict[str, Any]]:
+        """Propose, inside the claim's transaction, and keep there what a later process can start from."""
+        proposed = self.sampler.propose(numbers, seen)
+        state = self.sampler.state()
+        if state is not None:
+            self._store.keep_state(numbers[0], state)
+        return proposed
 
     def _seed(self, number: int) -> int:
         """The trial's own seed, 32 bits."""

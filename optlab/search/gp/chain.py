@@ -2,14 +2,18 @@
 
 A fit starts from the one before, so that the fits form a chain; which results each one sees is fixed by their number.
 Between two fits the Cholesky factor grows by a row per result. Both are kept in memory and dropped as soon as an
-earlier result turns out to be another one; a fresh process walks the chain from its start and arrives at the same bits.
+earlier result turns out to be another one. A fresh process starts from the latest saved fit that was made of the same
+results (see `fits`), or from the chain's start, and arrives at the same bits.
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from optlab.search.gp.factor import Factor
+from optlab.search.gp.fits import Fit, SavedFit, digest, parsed, written
 from optlab.search.gp.model import GaussianProcess, Posterior
 from optlab.search.gp.prior import Prior
 from optlab.search.gp.records import Data, group, snap, standardize
@@ -22,7 +26,7 @@ GROWTH = 1.1  # of the results between two fits after that: measured no worse th
 FRESH = 5  # one fit in so many has fresh starts besides the one before,
 LARGE, ROUNDS, FEWER = 200, 15, 8  # up to LARGE results; then none has, and a few rounds follow the slow change
 MANY, KEPT = 2000, 1000  # beyond MANY results, the model sees the KEPT nearest the best
-EXACT = 1e-8  # the noise ratio of losses declared free of noise
+EXACT, NOISIEST = 1e-8, 1e3  # the noise ratio of losses declared free of noise; the largest of a known noise
 
 
 class Chain:
@@ -34,14 +38,24 @@ class Chain:
         seed: of the fresh starts.
         initial: results before the first fit.
         noise: standard deviation of the losses' noise; None to estimate it, 0 for none.
+        space: a digest of what the points mean.
     """
 
     def __init__(
-        self, process: GaussianProcess, prior: Prior, seed: int, initial: int, noise: float | None = None
+        self,
+        process: GaussianProcess,
+        prior: Prior,
+        seed: int,
+        initial: int,
+        noise: float | None = None,
+        space: str = "",
     ) -> None:
         self.process, self.prior, self.seed, self.initial, self.noise = process, prior, seed, initial, noise
         self._points, self._losses = np.zeros((0, process.covariance.d)), np.zeros(0)
-        self._fits: dict[int, tuple[Array, Warp]] = {}
+        self._settings = [seed, initial, noise, space]
+        self._fits: dict[int, Fit] = {}
+        self._unsaved: list[int] = []  # results of the fits that `state` has not given yet
+        self._saved: dict[int, list[SavedFit]] = defaultdict(list)
         self._factor: tuple[int, int, Factor] | None = None  # results in the fit, results in the factor, the factor
 
     def posterior(self, points: Array, losses: Array) -> Posterior:
@@ -57,6 +71,33 @@ class Chain:
             return self.process.posterior(theta, data)
         return self.process.posterior(theta, data, self._grow(theta, points, at))
 
+    def state(self) -> str | None:
+        """Return the fits made since the last call as text for `restore`; None if there are none."""
+        new = [m for m in dict.fromkeys(self._unsaved) if m in self._fits]
+        self._unsaved.clear()
+        return written([SavedFit(m, self._fits[m], self._digest(m, self._fits[m])) for m in new]) if new else None
+
+    def restore(self, states: Sequence[bytes]) -> None:
+        """Take what `state` gave other chains."""
+        for saved in (saved for text in states for saved in parsed(text)):
+            self._saved[saved.results].append(saved)
+
+    def _digest(self, m: int, fit: Fit) -> str:
+        points = self._points[:m]
+        return digest(self._settings, [points, self._losses[:m], self.process.mean.basis(points.T)], fit)
+
+    def _known(self, m: int) -> bool:
+        """Whether the fit after ``m`` results is at hand, or saved."""
+        for saved in () if m in self._fits else self._saved.get(m, ()):
+            if saved.plausible(*self._bounds()) and saved.digest == self._digest(m, saved.fit):
+                self._fits[m] = saved.fit
+        return m in self._fits
+
+    def _bounds(self) -> tuple[Array, Array]:
+        if self.noise is None:
+            return self.prior.low, self.prior.high
+        return _with_noise(self.prior, EXACT).low, _with_noise(self.prior, NOISIEST).high
+
     def _forget(self, points: Array, losses: Array) -> None:
         """Drop what was derived from results that are different now."""
         n = min(len(losses), len(self._losses))
@@ -71,21 +112,23 @@ class Chain:
     def _walk(self, points: Array, losses: Array) -> tuple[Array, Warp, int]:
         """The latest fit of the schedule, all those before it made first."""
         first = max(self.initial, int(np.argmax(np.isfinite(losses))) + 1)
-        theta, warp, at = self.prior.start, NONE, 0
-        for k, m in enumerate(schedule(first, len(losses))):
-            if m not in self._fits:
-                anew = k % FRESH == 0 and (at == 0 or m <= LARGE)
-                self._fits[m] = self._fit(points[:m], losses[:m], theta, anew)
-            (theta, warp), at = self._fits[m], m
-        return theta, warp, at
+        steps = schedule(first, len(losses))
+        known = next((k for k in reversed(range(len(steps))) if self._known(steps[k])), -1)
+        for k in range(known + 1, len(steps)):
+            m = steps[k]
+            theta = self._fits[steps[k - 1]].theta if k else self.prior.start
+            anew = k % FRESH == 0 and (k == 0 or m <= LARGE)
+            self._fits[m] = self._fit(points[:m], losses[:m], theta, anew)
+            self._unsaved.append(m)
+        return (*self._fits[steps[-1]], steps[-1]) if steps else (self.prior.start, NONE, 0)
 
-    def _fit(self, points: Array, losses: Array, theta: Array, anew: bool) -> tuple[Array, Warp]:
+    def _fit(self, points: Array, losses: Array, theta: Array, anew: bool) -> Fit:
         prior, n = self.prior, len(losses)
         starts = [theta]
         if anew:
             starts += [prior.start, prior.draw(generator(self.seed, "gp", 2 * n + 1))]
         if self.noise:
-            return self._fit_known_noise(points, losses, np.array(starts)), NONE
+            return Fit(self._fit_known_noise(points, losses, np.array(starts)), NONE)
         if self.noise == 0.0:
             prior = _with_noise(prior, EXACT)
         kept, standard, _ = self._standard(points, losses)
@@ -95,7 +138,7 @@ class Chain:
         bent = self.process.mean.guess is None  # a guess is of the losses as they are
         warp = choose(standard, groups, factor, float(np.exp(theta[-1]))) if bent else NONE
         data = groups.data(points[kept], warp(standard)[0])
-        return self.process.fit(data, np.array(starts), prior, ROUNDS if n <= LARGE else FEWER), warp
+        return Fit(self.process.fit(data, np.array(starts), prior, ROUNDS if n <= LARGE else FEWER), warp)
 
     def _fit_known_noise(self, points: Array, losses: Array, starts: Array) -> Array:
         """The ratio eta depends on the scale s2, which depends on eta: three rounds settle it."""
@@ -104,7 +147,7 @@ class Chain:
         variance = min((self.noise or 0.0) / max(unit, 1e-300), 1e3) ** 2
         eta, theta = variance, starts[0]
         for _ in range(3):
-            prior = _with_noise(self.prior, min(max(eta, EXACT), 1e3))
+            prior = _with_noise(self.prior, min(max(eta, EXACT), NOISIEST))
             theta = self.process.fit(data, np.vstack([starts, theta]), prior)
             eta = variance / self.process.posterior(theta, data).scale
         return np.asarray(theta)

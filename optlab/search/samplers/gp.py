@@ -114,7 +114,7 @@ class GP(Sampler):
         self._known: dict[int, tuple[dict[str, Any], Array]] = {}
         guess = None if self.mean is None else _on_points(_function(self.mean), space)
         process = GaussianProcess(covariance(len(space), self.lattice.choices), Mean("constant", guess))
-        self.chain = Chain(process, usual(len(space)), self.seed, self.initial, self.noise)
+        self.chain = Chain(process, usual(len(space)), self.seed, self.initial, self.noise, space.digest)
 
     def _believe(self) -> Belief | None:
         found: Found = []
@@ -144,6 +144,14 @@ class GP(Sampler):
             return self._even(numbers, np.vstack([self._places(done), running]))
         with one_thread:
             return self._modelled(numbers, done, running)
+
+    def state(self) -> str | None:
+        """Return the fits that were made since the last call."""
+        return self.chain.state()
+
+    def restore(self, states: Sequence[bytes]) -> None:
+        """Take fits of earlier processes: those made of the results that are seen are not made again."""
+        self.chain.restore(states)
 
     def posterior(self, seen: Sequence[Observation]) -> Posterior:
         """The model of the (warped, standardised) losses.
