@@ -397,7 +397,7 @@ class MLPRegressor(RegressorMixin, _Perceptron):  # type: ignore[misc]
         """The targets, of the shape that y had: (n,) or (n, targets)."""
         outputs = self._outputs(X).astype(np.float64)  # 1e9 + 1 is no float32
         if self.target_scaler_ is not None:
-            outputs = outputs / self.target_scaler_.scale + self.target_scaler_.shift
+            outputs = self.target_scaler_.inverse(outputs)
         return outputs[:, 0] if self._flat else outputs
 
     def __sklearn_tags__(self) -> Any:

@@ -331,7 +331,7 @@ def refused(match, model, *data, error=ol.ConfigError, **options):
 
 
 def test_data_that_do_not_fit():
-    train, val, test = parts()
+    train, _, test = parts()
     x, y = train.x, train.y
     refused("the test set is sealed; open it once", network(), test)
     refused("the test set is sealed; open it once", network(), train, test)
@@ -343,7 +343,7 @@ def test_data_that_do_not_fit():
     refused("train has 2 targets per row, the model 3 outputs", network(), parts(table(0))[0])
     refused("labels go from 0 to k - 1, got -1", network(), (x, y - 1), error=ol.DataError)
     refused("train is float64, the model float32", network(dtype="float32"), train)
-    refused("val is float32, the model float64", network(), train, (val.x.astype("f4"), val.y))
+    refused("val is float32, the model float64", network(), train, parts(table(dtype="float32"))[1])
     refused("train has float targets, which do not go with loss='cross_entropy'", network(), (x, x[:, :3]),
             loss="cross_entropy")  # fmt: skip
     refused("train has classes, which do not go with loss='mse'", network(), train, loss="mse")

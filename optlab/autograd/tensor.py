@@ -8,6 +8,7 @@ import numpy as np
 
 from optlab.autograd.graph import Edge, Node, flow
 from optlab.autograd.modes import MODE
+from optlab.containers import as_array, typed
 from optlab.errors import ConfigError
 
 Axis = int | tuple[int, ...] | None
@@ -17,8 +18,9 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 class Tensor:
     """An array ``data`` and, if ``requires_grad``, the gradient ``grad`` of the same shape and dtype (None at first).
 
-    Python numbers, lists and integer arrays become float32 unless ``dtype`` says otherwise; float32 and float64
-    arrays keep their dtype and are shared, not copied, unless their bytes are reversed (``">f4"``) or misaligned.
+    Python numbers, lists and whole numbers of any container become float32 unless ``dtype`` says otherwise; float32
+    and float64 arrays, and frames and tensors of other libraries, keep their dtype and are shared, not copied, unless
+    their bytes are reversed (``">f4"``) or misaligned.
 
     Operations broadcast as NumPy's do. A Python number, a NumPy scalar, a list or an integer array takes the tensor's
     dtype; float32 and float64 arrays do not mix. Comparisons give arrays of bool.
@@ -39,17 +41,14 @@ class Tensor:
 
     def __init__(self, data: Any, requires_grad: bool = False, *, dtype: Any = None, name: str | None = None) -> None:
         source, data = data, raw(data)
-        array = np.asarray(data)
+        array = as_array(data, "a tensor's data")
         if array.dtype.kind not in "fiub":
             raise ConfigError(f"a tensor holds real numbers, got dtype {array.dtype}")
-        given = native(array.dtype)
-        keeps = hasattr(data, "dtype") and given in FLOATS  # NumPy makes float64 of Python numbers and lists
-        target = np.dtype(dtype) if dtype is not None else given if keeps else FLOATS[0]
+        keeps = typed(data) and array.dtype in FLOATS
+        target = np.dtype(dtype) if dtype is not None else array.dtype if keeps else FLOATS[0]
         if target not in FLOATS:
             raise ConfigError(f"a tensor is float32 or float64, got dtype {target}")
-        # compiled loops and BLAS read whole words: a record's field or a slice of bytes may start between two
-        whole = array.flags.aligned
-        self._data: np.ndarray = array.astype(target, copy=False) if whole else np.array(array, target)
+        self._data: np.ndarray = array.astype(target, copy=False)
         self._grad: np.ndarray | None = None
         self._node: Node | None = None  # how it was made; None for a leaf
         self._owner: Any = None  # the Optimizer whose arena holds the data
@@ -430,11 +429,6 @@ def raw(value: Any) -> Any:
     return value._data if isinstance(value, Tensor) else value
 
 
-def native(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """The dtype in this machine's byte order: ``">f4"`` holds the same numbers as float32, bytes reversed."""
-    return dtype if dtype.isnative else dtype.newbyteorder("=")
-
-
 def as_tensor(value: Any) -> Tensor:
     """A tensor as it is; anything else as a constant."""
     return value if isinstance(value, Tensor) else Tensor(value)
@@ -459,11 +453,11 @@ def pair(op: str, a: Any, b: Any) -> Sequence[Tensor]:
 
 
 def _constant(op: str, value: Any, dtype: np.dtype[Any]) -> Tensor:
-    array = np.asarray(raw(value))
+    array = as_array(raw(value), op)
     if array.dtype.kind not in "fiub":
         raise ConfigError(f"{op} needs real numbers, got {type(value).__name__} of dtype {array.dtype}")
-    rigid = isinstance(value, Tensor) or (hasattr(value, "dtype") and array.ndim > 0)
-    if rigid and array.dtype.kind == "f" and native(array.dtype) != dtype:
+    rigid = isinstance(value, Tensor) or (typed(value) and array.ndim > 0)
+    if rigid and array.dtype.kind == "f" and array.dtype != dtype:
         raise ConfigError(f"{op} of {dtype} and {array.dtype}: give both one dtype, by x.astype({str(dtype)!r})")
     return record("constant", array.astype(dtype, copy=False), ())
 

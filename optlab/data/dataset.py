@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from optlab.checks import is_whole
-from optlab.data.checks import features, labels
+from optlab.data.checks import converted, features, labels
 from optlab.data.scaler import Scaler
 from optlab.data.sealed import Sealed
 from optlab.data.splits import TAKE, fold_rows, rows_of, split_rows
@@ -62,11 +62,18 @@ class Dataset:
         return sha.hexdigest()
 
     def astype(self, dtype: str) -> "Dataset":
-        """The same data set in float32 or float64, as a new copy."""
+        """Return the same data set in float32 or float64, as a new copy.
+
+        Raises:
+            ConfigError: another dtype.
+            DataError: the values of a column are too large for it, or too close together.
+        """
         kind = np.dtype(dtype)
         if kind not in (np.float32, np.float64):
             raise ConfigError(f"a data set is float32 or float64, got {dtype!r}")
-        return replace(self, x=self.x.astype(kind), y=self.y if self.classes else self.y.astype(kind))
+        x = converted(self.x, kind, "x", spread=self.image is None)
+        y = self.y if self.classes else converted(self.y, kind, "y")
+        return replace(self, x=x.copy() if x is self.x else x, y=y)
 
     def part(self, rows: Any = None, standardize: bool = False) -> "Part":
         """All rows, or some by number; standardised by themselves if asked for.
@@ -183,8 +190,7 @@ class Part:
         """These rows, standardised: a new array (rows, features)."""
         x: np.ndarray = self.data.x[self.rows]
         if self.scaler is not None:
-            x -= self.scaler.shift  # in place: a part may be most of the memory
-            x *= self.scaler.scale
+            self.scaler.apply(x)  # in place: a part may be most of the memory
         return x
 
     @property
@@ -285,8 +291,11 @@ def from_arrays(
         image: (height, width[, 3]) if X is (n, features) and a row is a picture.
         dtype: "float32" or "float64".
 
+    Both may be NumPy arrays, frames of pandas or polars, PyTorch tensors, lists or buffers.
+
     Raises:
-        DataError: a shape, dtype, value or label that can't be used; the message says which and where.
+        DataError: a shape, dtype, value or label that can't be used, or a column whose values are too close together
+            for ``dtype`` to tell apart, such as times in seconds; the message says which and where.
 
     Example:
         >>> import numpy as np

@@ -8,11 +8,18 @@ import numpy as np
 from optlab.errors import DataError
 
 BLOCK = 1 << 20  # numbers that are looked at at once: 8 MB in float64
+NEGLIGIBLE = 1e-3  # deviations by which a rounded mean may be off
 
 
 @dataclass(frozen=True, eq=False)
 class Scaler:
     """x' = (x - shift) * scale, both of shape (features,) and of the data's dtype.
+
+    Attributes:
+        shift: the means.
+        scale: 1 / the standard deviations.
+        rest: subtracted after ``shift``, what rounding took from the means; None where that is nothing against the
+            deviations, as for all features that are not thousands of deviations away from 0.
 
     Example:
         >>> import numpy as np
@@ -23,6 +30,7 @@ class Scaler:
 
     shift: np.ndarray
     scale: np.ndarray
+    rest: np.ndarray | None = None
 
     @classmethod
     def fit(cls, x: np.ndarray, rows: np.ndarray, channels: int | None = None) -> Self:
@@ -63,13 +71,29 @@ class Scaler:
         deviation = np.sqrt(variance)
         constant |= deviation < np.finfo(x.dtype).tiny
         scale = 1.0 / np.where(constant, 1.0, deviation)
-        repeats = features // width
-        return cls(np.tile(mean, repeats).astype(x.dtype), np.tile(scale, repeats).astype(x.dtype))
+        shift = mean.astype(x.dtype)
+        rest = np.where(constant, 0.0, mean - shift)
+        shift, scale, rest = (np.tile(numbers, features // width).astype(x.dtype) for numbers in (shift, scale, rest))
+        return cls(shift, scale, rest if (np.abs(rest) * scale).max() > NEGLIGIBLE else None)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """``x`` (m, features) standardised, a new array."""
-        out: np.ndarray = x - self.shift
-        out *= self.scale
+        return self.apply(np.array(x, np.result_type(x, self.shift)))
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        """Standardize ``x`` (m, features) in place, and return it."""
+        x -= self.shift
+        if self.rest is not None:
+            x -= self.rest
+        x *= self.scale
+        return x
+
+    def inverse(self, x: np.ndarray) -> np.ndarray:
+        """Return what ``x`` (m, features) was before it was standardized, a new array."""
+        out: np.ndarray = x / self.scale
+        if self.rest is not None:
+            out += self.rest
+        out += self.shift
         return out
 
     def __repr__(self) -> str:

@@ -37,8 +37,8 @@ class Module:
         raise TypeError(f"{type(self).__name__} has no forward of its own")
 
     def __call__(self, x: Any) -> Tensor:
-        """`forward`, of a tensor or of anything that makes one."""
-        return self.forward(x if isinstance(x, Tensor) else Tensor(x))
+        """`forward`, of a tensor or of anything that makes one: numbers in any container take the model's dtype."""
+        return self.forward(x if isinstance(x, Tensor) else Tensor(x, dtype=precision(self)))
 
     def children(self) -> Iterator[tuple[str, "Module"]]:
         """The modules directly inside, by name."""
@@ -195,3 +195,8 @@ class Module:
         if Path(path).is_dir():  # the test set that was opened there stays opened
             self.directory = Path(path).absolute()
         return self
+
+
+def precision(model: Module) -> "np.dtype[Any] | None":
+    """Return the dtype of a model's parameters; None if it has none."""
+    return next((p.dtype for _, p in model.named_parameters()), None)

@@ -15,7 +15,7 @@ from optlab_kernels.machine import LOGGED, LOSS, NORMS
 from optlab_kernels.reductions import all_finite
 
 LOSSES = ("cross_entropy", "mse")
-Scaler = tuple[np.ndarray, np.ndarray]
+Scaler = tuple[np.ndarray, np.ndarray] | tuple[np.ndarray, np.ndarray, np.ndarray | None]
 
 
 class Engine:
@@ -28,7 +28,8 @@ class Engine:
         loss: ``"cross_entropy"`` (integer labels) or ``"mse"`` (targets of the output's width).
         label_smoothing, class_weights: as in `nn.cross_entropy`.
         l1, l2: as `nn.l1_penalty` and `nn.l2_penalty` over all parameters of the optimizer.
-        scaler: (shift, scale), (inputs,) each: every batch is turned into (x - shift) scale first.
+        scaler: (shift, scale), (inputs,) each: every batch is turned into (x - shift) scale first; with a third, the
+            rest of the shift, into (x - shift - rest) scale.
 
     Raises:
         ConfigError: an option outside its range.
@@ -59,7 +60,7 @@ class Engine:
         self.inputs, self.outputs = widths(model)
         self._dtype = optimizer.arena.array.dtype
         self.class_weights = None if class_weights is None else as_weights(class_weights, self.outputs, self._dtype)
-        self.scaler = None if scaler is None else (self._per_feature(scaler[0]), self._per_feature(scaler[1]))
+        self.scaling = [] if scaler is None else self._scaling(*scaler)
         self._norms = [layer for layer in model.modules() if isinstance(layer, BatchNorm1d)]
         self._finite: dict[str, weakref.ref[np.ndarray]] = {}  # the arrays that were last found to be finite
 
@@ -113,6 +114,11 @@ class Engine:
     ) -> int:
         """Fill the log; the number of steps done, less than it is long if a gradient was refused."""
         raise NotImplementedError
+
+    def _scaling(self, shift: Any, scale: Any, rest: Any = None) -> list[tuple[np.ndarray, np.ndarray]]:
+        """What is subtracted and then multiplied, one after the other."""
+        steps = [(shift, scale)] if rest is None else [(shift, np.ones(self.inputs)), (rest, scale)]
+        return [(self._per_feature(less), self._per_feature(times)) for less, times in steps]
 
     def _per_feature(self, numbers: Any) -> np.ndarray:
         array = np.asarray(numbers, self._dtype)

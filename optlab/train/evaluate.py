@@ -8,11 +8,13 @@ import numpy as np
 from optlab import nn
 from optlab.autograd.modes import no_grad
 from optlab.autograd.tensor import Tensor
-from optlab.data.dataset import Dataset, Part, from_arrays
+from optlab.containers import as_array
+from optlab.data.checks import features, labels
+from optlab.data.dataset import Dataset, Part
 from optlab.data.ledger import Ledger
 from optlab.data.sealed import Sealed
-from optlab.errors import ConfigError
-from optlab.nn.module import Module
+from optlab.errors import ConfigError, DataError
+from optlab.nn.module import Module, precision
 from optlab.train.engine import widths
 
 ROWS = 1024  # at a time
@@ -27,26 +29,30 @@ class Score:
     rows: int
 
 
-def as_part(data: Any) -> Part:
-    """Rows to train on or to look at: a part, a whole data set, or arrays ``(X, y)``.
+def as_part(data: Any, model: Module, trained: bool = True) -> Part:
+    """Rows to train on or to look at: a part, a whole data set, or arrays ``(X, y)``, which take the model's dtype.
 
     Raises:
         ConfigError: something else; a sealed test set.
+        DataError: arrays that can't be used.
     """
     if isinstance(data, Part):
         return data
     if isinstance(data, Dataset):
         return data.part()
     if isinstance(data, tuple) and len(data) == 2:
-        x, y = data[0], np.asarray(data[1])
+        y = as_array(data[1], "y")
         if y.dtype.kind in "USO":
             raise ConfigError(
                 "labels in arrays (X, y) are class numbers; names: data = ol.data.from_arrays(X, y, classes=[...])"
             )
         # a few rows need not have every class
         classes = [str(i) for i in range(max(int(y.max()) + 1, 2))] if y.dtype.kind in "iu" and y.size else None
-        dtype = "float64" if getattr(x, "dtype", None) == np.float64 else "float32"
-        return from_arrays(x, y, classes, dtype=dtype).part()
+        dtype = str(precision(model) or "float32")
+        # A few rows to look at may lie close together, though those trained on did not.
+        x, image = features(data[0], None, dtype, spread=trained)
+        wanted, names = labels(y, len(x), classes, dtype, spread=trained)
+        return Dataset("arrays", x, wanted, names, image, len(x)).part()
     if isinstance(data, Sealed):
         raise ConfigError(
             'the test set is sealed; open it once, at the end: model.evaluate(test, unseal="final table")'
@@ -87,7 +93,8 @@ def check(name: str, part: Part, model: Module, loss: str) -> None:
 def predict(model: Module, data: Any) -> np.ndarray:
     """What the model answers in eval mode, (rows, outputs): logits, or values.
 
-    ``data`` is a part of a data set, which is standardised as its training part was, or an array (rows, features).
+    ``data`` is a part of a data set, which is standardised as its training part was, or numbers (rows, features) in
+    any container.
     """
     part = data.part() if isinstance(data, Dataset) else data if isinstance(data, Part) else None
     plain = _table(data) if part is None else part.data.x
@@ -113,8 +120,8 @@ def predict(model: Module, data: Any) -> np.ndarray:
 
 def _table(data: Any) -> np.ndarray:
     try:
-        x = np.asarray(data)
-    except ValueError:
+        x = as_array(data, "the data")
+    except DataError:
         x = np.array(None)
     if x.ndim != 2 or x.dtype.kind not in "biuf":
         raise ConfigError(
@@ -125,7 +132,7 @@ def _table(data: Any) -> np.ndarray:
 
 def score(model: Module, data: Any, loss: str | None = None) -> Score:
     """Loss and accuracy on a part of a data set, or on arrays (X, y)."""
-    part = as_part(data)
+    part = as_part(data, model, trained=False)
     loss = loss or default_loss(part)
     check("the data", part, model, loss)
     outputs, wanted = predict(model, part), part.data.y[part.rows]

@@ -97,7 +97,7 @@ def fit(
     if not isinstance(callbacks, list | tuple) or not all(isinstance(c, Callback) or callable(c) for c in callbacks):
         raise ConfigError(f"callbacks is a list of callbacks and functions, got {callbacks!r}")
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    parts = as_part(train), None if val is None else as_part(val)
+    parts = as_part(train, model), None if val is None else as_part(val, model, trained=False)
     listed = [callback if isinstance(callback, Callback) else Each(callback) for callback in callbacks]
     listed += progress(sys.stderr, verbose)
     if resume is None:

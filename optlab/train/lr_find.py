@@ -120,6 +120,8 @@ def lr_find(
     True
     >>> history = ol.fit(model, train, val, ol.SGD(lr=found.suggestion), epochs=3)
     """
+    if not isinstance(model, Module):
+        raise ConfigError(f"model is a Module such as ol.nn.MLP([64, 32, 10]), got {model!r}")
     if not (0.0 < low < high < np.inf):
         raise ConfigError(f"the rates go from low to high, 0 < low < high, got low={low!r} and high={high!r}")
     if not 0.0 <= smoothing < 1.0:
@@ -144,7 +146,7 @@ def lr_find(
     )
     rates = np.geomspace(low, high, steps)
     with _random_state_kept(), np.errstate(all="ignore"):  # to diverge is what a sweep is for
-        training = Training(copy.deepcopy(model), as_part(train), None, config)
+        training = Training(copy.deepcopy(model), as_part(train, model), None, config)
         losses, reason = _sweep(training, rates)
         return read(rates, losses, reason, smoothing=smoothing, stop=stop, engine=training.engine.name)
 

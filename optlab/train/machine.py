@@ -35,7 +35,7 @@ class Machine(Engine):
             l1=self.l1,
             l2=self.l2,
             class_weights=self.class_weights,
-            scaler=self.scaler,
+            scaling=self.scaling,
         )
         self._work = aligned(1, self.plan.size, self._dtype)[0]
         for at, numbers in self.plan.fixed:

@@ -5,6 +5,7 @@ in one work array; weights and gradients are columns of the optimizer's arena. A
 each place.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,9 +102,9 @@ def trace(
     l1: float = 0.0,
     l2: float = 0.0,
     class_weights: np.ndarray | None = None,
-    scaler: tuple[np.ndarray, np.ndarray] | None = None,
+    scaling: Sequence[tuple[np.ndarray, np.ndarray]] = (),
 ) -> Plan:
-    """The plan of one step: the batch standardised by (shift, scale), forward, loss, backward, penalties.
+    """The plan of one step: the batch standardised by each (shift, scale), forward, loss, backward, penalties.
 
     Raises:
         Unplannable: a layer, a loss, or an arrangement that the machine does not know.
@@ -116,8 +117,7 @@ def trace(
     t = _Tracer(optimizer, batch, optimizer.arena.array.itemsize)
     width = layers[0].weight.shape[0]
     inputs, at = width, t.place(batch * width)
-    if scaler is not None:
-        shift, scale = scaler
+    for shift, scale in scaling:
         t.emit(m.STANDARDISE, at, t.keep(shift), t.keep(scale), width)
     back: list[Any] = []
     norms, drops = [], []

@@ -29,8 +29,8 @@ class Tape(Engine):
         for s in range(len(log)):
             at = rows[s * self.batch_size : (s + 1) * self.batch_size]
             batch = data[at]
-            if self.scaler is not None:
-                batch = (batch - self.scaler[0]) * self.scaler[1]
+            for shift, scale in self.scaling:
+                batch = (batch - shift) * scale
             optimizer.zero_grad()
             loss = self._penalised(self._loss(self.model(batch), wanted[at]))
             loss.backward()

@@ -249,7 +249,7 @@ class Training:
             "class_weights": config.class_weights,
             "l1": config.l1,
             "l2": config.l2,
-            "scaler": None if scaler is None else (scaler.shift, scaler.scale),
+            "scaler": None if scaler is None else (scaler.shift, scaler.scale, scaler.rest),
         }
         if config.engine == "tape":
             return Tape(self.model, self.optimizer, **options), "as asked for"
@@ -292,7 +292,10 @@ def _digest(part: Part | None) -> str | None:
         return None
     sha = hashlib.sha256(part.data.digest.encode() + part.rows.tobytes())
     if part.scaler is not None:
-        sha.update(part.scaler.shift.tobytes() + part.scaler.scale.tobytes())
+        scaler = part.scaler
+        sha.update(
+            b"".join(numbers.tobytes() for numbers in (scaler.shift, scaler.scale, scaler.rest) if numbers is not None)
+        )
     return sha.hexdigest()
 
 
