@@ -56,6 +56,11 @@ OPTIONS = (
     ),
     click.option("--label", default="-1", show_default=True, help="Which column of a table: a name, or from 0 on."),
     click.option("--task", type=click.Choice(("classification", "regression")), help="If a table leaves it open."),
+    click.option(
+        "--index/--no-index",
+        default=None,
+        help="Whether the first column of a table numbers its rows; found out, and told, if not given.",
+    ),
     folder_option,
     click.option("--dtype", type=click.Choice(("float32", "float64")), default="float32", show_default=True),
     click.option("--engine", type=click.Choice(("auto", "machine", "tape")), default="auto", show_default=True),
@@ -85,6 +90,7 @@ def make_recipe(
     test: float | str | None,
     label: str,
     task: str | None,
+    index: bool | None,
     data_dir: Path | None,
     dtype: str,
     seed: int,
@@ -106,6 +112,7 @@ def make_recipe(
     if dataset not in DATASETS and Path(dataset).suffix.lower() in SUFFIXES:
         column = int(label) if re.fullmatch(r"-?\d+", label) else label
         source |= {"name": str(Path(dataset).resolve()), "label": column, "task": task}
+        source |= {} if index is None else {"index": index}
     given = {name: value for name, value in {"lr": lr, "weight_decay": weight_decay}.items() if value is not None}
     return Recipe(
         source=source,

@@ -30,6 +30,7 @@ def read(
     task: str | None = None,
     dtype: str = "float32",
     header: bool | None = None,
+    index: bool | None = None,
 ) -> Dataset:
     """A data set from a file of one's own.
 
@@ -44,6 +45,9 @@ def read(
             "regression": labels are numbers. By default regression if a label has a fraction.
         dtype: "float32" or "float64".
         header: whether line 1 of a text file holds names; by default, if nothing but its label is a number.
+        index: whether the first column of a text file names or numbers its rows, and is no feature; False keeps all
+            columns. By default columns of row numbers that pandas or R wrote (different whole numbers without a name,
+            or under "Unnamed: 0"; "index", if it counts from 0 or 1) are left out with a warning.
 
     Raises:
         DataError: what can't be used, with line and column counted from 1, or the byte.
@@ -65,7 +69,7 @@ def read(
     try:
         match path.suffix.lower():
             case ".csv" | ".tsv":
-                return _dataset(path, *read_csv(path, label, header, dtype), task, dtype)
+                return _dataset(path, *read_csv(path, label, header, dtype, index), task, dtype)
             case ".npy":
                 with path.open("rb") as file:
                     table = _array(Reader(path, file), path.stat().st_size)
