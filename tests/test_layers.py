@@ -17,7 +17,7 @@ OPTLAB, KERNELS = Path(optlab.__file__).parent, Path(optlab_kernels.__file__).pa
 LAYERS = (
     {"optlab_kernels"},
     {"errors", "interrupt", "lazy", "plain"},
-    {"checks", "compiling", "containers", "verdict"},
+    {"checks", "compiling", "containers", "files", "locks", "verdict"},
     {"autograd", "surfaces", "data", "schedules"},
     {"optim", "nn"},
     {"descent", "train", "search"},

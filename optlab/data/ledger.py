@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from optlab.errors import ConfigError, SealError, StorageError
+from optlab.locks import lock_open
 
 RECORDS, HEAD = "seal.jsonl", "seal.head"
 
@@ -168,22 +168,10 @@ class Ledger:
             except OSError as error:
                 raise StorageError(f"the ledger of the test set can't be written: {error}") from None
             try:
-                _lock(lock)
+                lock_open(lock, wait=True)
                 yield
             finally:
                 os.close(lock)  # gives the lock back
-
-
-def _lock(file: int) -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        os.lseek(file, 1 << 20, os.SEEK_SET)  # past the contents: Windows would refuse to read a locked byte
-        msvcrt.locking(file, msvcrt.LK_LOCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

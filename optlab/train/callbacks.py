@@ -1,6 +1,7 @@
 """What happens between epochs: early stopping, logs, and functions of the user's own."""
 
 import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 import numpy as np
 
+from optlab import locks
 from optlab.checks import check_count
 from optlab.errors import ConfigError, StorageError
+from optlab.files import check_writable, write_whole
 from optlab.train.history import direction
 
 if TYPE_CHECKING:
@@ -20,10 +23,18 @@ class Callback:
     """Called by `fit`; a subclass overrides what it needs, and a plain function ``f(run)`` is called as `on_epoch`.
 
     ``run`` is the `Training`: ``run.model``, ``run.optimizer``, ``run.history``, ``run.epoch`` (epochs done), and
-    ``run.stop(reason)``. Callbacks run in the order given, those with ``saves`` last, and at the end first.
+    ``run.stop(reason)``. Callbacks run in the order given, those with ``saves`` last, and at the end first. Before the
+    first one starts, `fit` takes the `locks` of all and lets all of them `check`; those without locks start first.
     """
 
     saves: ClassVar[bool] = False  # writes down what the model and the other callbacks are after an epoch
+
+    def locks(self) -> dict[Path, str]:
+        """Return the lock file of each file and folder that no other run may write to meanwhile, and what it is of."""
+        return {}
+
+    def check(self, run: "Training") -> None:
+        """Refuse what can't work, by an error; nothing may be opened or changed here."""
 
     def on_start(self, run: "Training") -> None:
         """Before the first epoch, or the first after a resume."""
@@ -80,9 +91,12 @@ class EarlyStopping(Callback):
         self.best, self.best_epoch, self.waited = np.inf, 0, 0
         self._kept: dict[str, np.ndarray] = {}
 
+    def check(self, run: "Training") -> None:
+        """Refuse a curve that there will not be."""
+        run.need(self.monitor)
+
     def on_start(self, run: "Training") -> None:
         """A callback used for a second training starts anew."""
-        run.need(self.monitor)
         if run.epoch == 0:
             self.best, self.best_epoch, self.waited, self._kept = np.inf, 0, 0, {}
 
@@ -119,11 +133,19 @@ class EarlyStopping(Callback):
 
 
 class _Log(Callback):
-    """A file with a line per epoch, written as the epochs end."""
+    """A file with a line per epoch, written as the epochs end; one run at a time writes to it."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self._file: TextIO | None = None
+
+    def locks(self) -> dict[Path, str]:
+        """Return the lock of the file."""
+        return {locks.of_file(self.path): f"the log {self.path}"}
+
+    def check(self, run: "Training") -> None:
+        """Refuse a file that can't be written."""
+        check_writable(self.path, f"the log {self.path}")
 
     def settings(self) -> dict[str, Any]:
         """The argument; a resume may run in another folder."""
@@ -131,46 +153,48 @@ class _Log(Callback):
 
     def on_start(self, run: "Training") -> None:
         """Begin the file anew with the epochs there are: those before a resume."""
+        curves = {name: run.history[name] for name in run.history} if run.epoch else {}
+        rows = [{"epoch": i + 1, **{name: float(curves[name][i]) for name in curves}} for i in range(run.epoch)]
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("w", newline="", encoding="utf-8")
+            write_whole(self.path, "".join(self._line(row, i == 0) for i, row in enumerate(rows)))
+            self._file = self.path.open("a", newline="", encoding="utf-8")
         except OSError as error:
             raise StorageError(f"the log {self.path} can't be written: {error.strerror}") from None
-        for i in range(run.epoch):
-            self._line({"epoch": i + 1, **{name: float(run.history[name][i]) for name in run.history}})
 
     def on_epoch(self, run: "Training") -> None:
-        """One more line."""
-        self._line({"epoch": run.epoch, **{name: run.history.last(name) for name in run.history}})
+        """Write one more line.
+
+        Raises:
+            StorageError: the disk is full.
+        """
+        assert self._file is not None
+        row = {"epoch": run.epoch, **{name: run.history.last(name) for name in run.history}}
+        try:
+            self._file.write(self._line(row, run.epoch == 1))
+            self._file.flush()
+        except OSError as error:
+            raise StorageError(f"the log {self.path} can't be written: {error.strerror}") from None
 
     def on_end(self, run: "Training") -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
 
-    def _line(self, row: dict[str, float]) -> None:
+    def _line(self, row: dict[str, float], first: bool) -> str:
         raise NotImplementedError
-
-    def _write(self, text: str) -> None:
-        assert self._file is not None
-        self._file.write(text)
-        self._file.flush()
 
 
 class JSONLog(_Log):
     """One JSON object per epoch and line; NaN and infinities are null."""
 
-    def _line(self, row: dict[str, float]) -> None:
-        plain = {name: value if np.isfinite(value) else None for name, value in row.items()}
-        self._write(json.dumps(plain) + "\n")
+    def _line(self, row: dict[str, float], first: bool) -> str:
+        return json.dumps({name: value if np.isfinite(value) else None for name, value in row.items()}) + "\n"
 
 
 class CSVLog(_Log):
     """A table: a heading, then a row per epoch."""
 
-    def _line(self, row: dict[str, float]) -> None:
-        assert self._file is not None
-        if self._file.tell() == 0:
-            csv.writer(self._file).writerow(row)
-        csv.writer(self._file).writerow(row.values())
-        self._file.flush()
+    def _line(self, row: dict[str, float], first: bool) -> str:
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows([row, row.values()] if first else [row.values()])
+        return text.getvalue()

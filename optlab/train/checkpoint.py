@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 import re
 import struct
 import warnings
@@ -14,8 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from optlab import locks
 from optlab.checks import check_count
 from optlab.errors import StorageError
+from optlab.files import check_folder, write_whole
 from optlab.train.callbacks import Callback
 from optlab.train.history import direction
 
@@ -37,6 +38,7 @@ class Checkpoint(Callback):
     """Writes ``directory/checkpoints/epoch-00001.npz`` and ``.json``; `fit` with ``resume=directory`` continues there.
 
     Each file is written under another name, flushed to the disk and renamed: whatever dies, the older ones stay whole.
+    One run at a time holds the directory; a second one is refused before it writes anything.
 
     Args:
         directory: made if missing.
@@ -45,7 +47,7 @@ class Checkpoint(Callback):
         best: also keep the best by this curve of the history (None: do not).
 
     Raises:
-        StorageError: the disk is full, or can't be written.
+        StorageError: the disk is full, or can't be written; another run is at work there, or was.
     """
 
     saves: ClassVar[bool] = True
@@ -56,10 +58,27 @@ class Checkpoint(Callback):
         self.directory, self.every, self.keep, self.monitor = Path(directory), every, keep, best
         self._best, self._best_epoch, self._written = np.inf, 0, 0
 
-    def on_start(self, run: "Training") -> None:
-        """Make the folder; a second training in it must be a resume."""
+    def locks(self) -> dict[Path, str]:
+        """Return the lock of the directory.
+
+        Raises:
+            StorageError: it can't be made.
+        """
+        check_folder(self.directory / FOLDER, "the checkpoints' folder")
+        return {locks.of_folder(self.directory): f"the run directory {self.directory}"}
+
+    def check(self, run: "Training") -> None:
+        """Refuse a curve that there will not be, and a second training in the directory that is no resume."""
         if self.monitor is not None and not (run.val is None and self.monitor.startswith("val_")):
             run.need(self.monitor)
+        if run.epoch == 0 and numbers(self.directory):
+            raise StorageError(
+                f"{self.directory / FOLDER} has the checkpoints of another run; "
+                f'continue it with resume="{self.directory}"'
+            )
+
+    def on_start(self, run: "Training") -> None:
+        """Make the folder."""
         folder = self.directory / FOLDER
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -68,10 +87,6 @@ class Checkpoint(Callback):
         except OSError as error:
             raise StorageError(f"the checkpoints' folder can't be made: {error}") from None
         if run.epoch == 0:
-            if numbers(self.directory):
-                raise StorageError(
-                    f'{folder} has the checkpoints of another run; continue it with resume="{self.directory}"'
-                )
             self._best, self._best_epoch = np.inf, 0
         self._written = run.epoch
         run.model.directory = self.directory.absolute()
@@ -113,10 +128,13 @@ class Checkpoint(Callback):
         arrays, rest = run.state()
         write(self.directory, run.epoch, arrays, {**rest, "best_epoch": self._best_epoch or None})
         self._written = run.epoch
-        for number in numbers(self.directory)[: -self.keep]:
-            if number != self._best_epoch:
+        old = [number for number in numbers(self.directory)[: -self.keep] if number != self._best_epoch]
+        try:
+            for number in old:
                 for path in reversed(_paths(self.directory, number)):  # the manifest first: half a one is none
                     path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"old checkpoints of {self.directory} can't be removed: {error.strerror}") from None
 
 
 def write(directory: Path, number: int, arrays: dict[str, np.ndarray], rest: dict[str, Any]) -> None:
@@ -130,10 +148,10 @@ def write(directory: Path, number: int, arrays: dict[str, np.ndarray], rest: dic
     data, (npz, manifest) = content.getvalue(), _paths(directory, number)
     body = {**rest, "version": VERSION, "bytes": len(data), "npz_sha256": hashlib.sha256(data).hexdigest()}
     try:
-        _atomically(npz, data)
-        _atomically(manifest, _sealed(body))
-    except OSError as error:
-        raise StorageError(f"the checkpoint {npz} can't be written: {error.strerror}; earlier ones are whole") from None
+        write_whole(npz, data)
+        write_whole(manifest, _sealed(body))
+    except StorageError as error:
+        raise StorageError(f"the checkpoint {error}; earlier ones are whole") from None
 
 
 def read(directory: Path, number: int) -> State:
@@ -222,10 +240,7 @@ def save(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """
     content = io.BytesIO()
     np.savez(content, allow_pickle=False, **arrays)
-    try:
-        _atomically(path, content.getvalue())
-    except OSError as error:
-        raise StorageError(f"the model {path} can't be written: {error.strerror}") from None
+    write_whole(path, content.getvalue())
 
 
 def numbers(directory: Path) -> list[int]:
@@ -244,21 +259,3 @@ def _sealed(body: dict[str, Any]) -> bytes:
     text = json.dumps(body, sort_keys=True, indent=1, default=np.generic.item)
     digest = hashlib.sha256(text.encode()).hexdigest()
     return json.dumps({**body, "sha256": digest}, sort_keys=True, indent=1, default=np.generic.item).encode()
-
-
-def _atomically(path: Path, data: bytes) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    if hasattr(os, "O_DIRECTORY"):  # the name, too, must reach the disk
-        folder = os.open(path.parent, os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from optlab.data.augment import Augment
 from optlab.errors import ConfigError
+from optlab.locks import exclusive, of_folder
 from optlab.nn.module import Module
 from optlab.optim.settings import Settings
 from optlab.schedules import Schedule
@@ -77,7 +79,8 @@ def fit(
     Raises:
         ConfigError: options that can't be, or that do not fit model and data.
         DataError: NaN or infinities in the data.
-        StorageError: a checkpoint can't be written, or there is none to resume.
+        StorageError: a checkpoint can't be written, or there is none to resume; another run writes to the same place.
+            Whatever is refused before the first epoch leaves model and files as they were.
 
     >>> import optlab as ol
     >>> train, val, test = ol.data.load("digits").split(seed=0)
@@ -100,17 +103,29 @@ def fit(
     parts = as_part(train, model), None if val is None else as_part(val, model, trained=False)
     listed = [callback if isinstance(callback, Callback) else Each(callback) for callback in callbacks]
     listed += progress(sys.stderr, verbose)
-    if resume is None:
-        config = Config(**{"rule": "adam", **options})
-        training = Training(model, *parts, config, listed)
-    else:
-        training = _resumed(model, parts, Path(resume), options, listed)
-    model.history, model.directory = training.history, None
-    return training.run()
+    with ExitStack() as held:
+        if resume is None:
+            training = Training(model, *parts, Config(**{"rule": "adam", **options}), listed)
+            try:
+                training.claim(held)
+            except Exception as error:
+                training.history.status, training.history.reason = "failed", f"{type(error).__name__}: {error}"
+                if model.history is None:  # that of an earlier training is not lost
+                    model.history = training.history
+                raise
+        else:
+            training = _resumed(model, parts, Path(resume), options, listed, held)
+        model.history, model.directory = training.history, None
+        return training.run()
 
 
 def _resumed(
-    model: Module, parts: tuple[Any, Any], directory: Path, options: dict[str, Any], callbacks: list[Callback]
+    model: Module,
+    parts: tuple[Any, Any],
+    directory: Path,
+    options: dict[str, Any],
+    callbacks: list[Callback],
+    held: ExitStack,
 ) -> Training:
     fixed = sorted(set(options) - {"epochs", "steps"})
     if fixed:
@@ -118,6 +133,11 @@ def _resumed(
     for callback in callbacks:
         if isinstance(callback, checkpoint.Checkpoint) and callback.directory.absolute() != directory.absolute():
             raise ConfigError(f"a resumed run stays in its directory {directory}, got Checkpoint({callback.directory})")
+    lock = of_folder(directory)
+    if checkpoint.numbers(directory):
+        held.enter_context(
+            exclusive(lock, f"the run directory {directory}")
+        )  # first: what is read must stay the newest
     arrays, rest = checkpoint.newest(directory)
     instead = {"steps": None} if "epochs" in options else {}
     config = Config.from_dict({**rest["config"], **instead, **options})
@@ -128,6 +148,7 @@ def _resumed(
     try:
         training = Training(model, *parts, config, callbacks)
         training.restore(arrays, rest)
+        training.claim(held, lock)
     except Exception:
         model.load_state_dict(before)
         raise

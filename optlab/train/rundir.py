@@ -22,6 +22,7 @@ from optlab.data.dataset import Dataset, Part
 from optlab.data.ledger import Ledger
 from optlab.data.sealed import Sealed
 from optlab.errors import ConfigError, DataError, StorageError
+from optlab.files import check_writable, write_whole
 from optlab.nn.layers import MLP
 from optlab.train import checkpoint
 from optlab.train.callbacks import Callback, CSVLog, EarlyStopping, JSONLog
@@ -202,10 +203,16 @@ class RunDirectory:
 
 
 class _Record(Callback):
-    """Writes the recipe when all checks have passed, and at the end the curves."""
+    """Writes the recipe when all checks have passed, and at the end the curves; `Checkpoint` locks the directory."""
 
     def __init__(self, run: RunDirectory, session: Mapping[str, Any]) -> None:
-        self.run, self.session = run, session
+        self.run, self.session, self.new = run, session, not run.written
+
+    def check(self, run: "Training") -> None:
+        if self.new and self.run.written:
+            raise StorageError(f"{self.run.path} has become another run's meanwhile; choose another directory")
+        for name in (CONFIG, LOG, HISTORY):
+            check_writable(self.run.path / name)
 
     def on_start(self, run: "Training") -> None:
         path = self.run.path
@@ -213,24 +220,14 @@ class _Record(Callback):
         if not self.run.written:
             plain = {"version": VERSION, "digest": self.run.digest, **self.run.recipe.to_dict()}
             digest = hashlib.sha256(_text(plain).encode()).hexdigest()
-            write(path / CONFIG, _text({**plain, "sha256": digest}))
+            write_whole(path / CONFIG, _text({**plain, "sha256": digest}))
         (path / HISTORY).unlink(missing_ok=True)
         self.run.note("started", epoch=run.epoch, **self.session)
 
     def on_end(self, run: "Training") -> None:
         history = run.history
-        write(self.run.path / HISTORY, _text(_finite(history.to_dict())))
+        write_whole(self.run.path / HISTORY, _text(_finite(history.to_dict())))
         self.run.note("ended", epoch=run.epoch, status=history.status, reason=history.reason)
-
-
-def write(path: Path, text: str) -> None:
-    """A file that is there whole or not at all."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8", newline="")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _text(plain: Any) -> str:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from optlab.data.dataset import Part
 from optlab.data.splits import ORDER, shuffled
 from optlab.errors import ConfigError, NonFiniteError
 from optlab.interrupt import Interrupts, leave
+from optlab.locks import exclusive
 from optlab.nn.layers import BatchNorm1d
 from optlab.nn.module import Module
 from optlab.optim.optimizer import Optimizer
@@ -103,12 +105,33 @@ class Training:
 
     # --- running ------------------------------------------------------------------------------------------------------
 
+    def claim(self, held: ExitStack, *locked: Path) -> None:
+        """Take the places that callbacks write to, for as long as ``held`` is open; then all of them may refuse.
+
+        ``locked`` are lock files that the caller has taken.
+
+        Raises:
+            StorageError: another run is at work there.
+            ConfigError: two callbacks write to one place; or what a callback refuses.
+        """
+        taken: set[Path] = set()
+        before = {_place(lock) for lock in locked}
+        for callback in self.callbacks:
+            for lock, what in callback.locks().items():
+                if (place := _place(lock)) in taken:
+                    raise ConfigError(f"two callbacks write to {what}; give each a place of its own")
+                taken.add(place)
+                if place not in before:
+                    held.enter_context(exclusive(lock, what))
+        for callback in self.callbacks:
+            callback.check(self)
+
     def run(self) -> History:
         """Train to the end, or until something ends it; `fit` says what comes back."""
         history = self.history
         with Interrupts() as interrupts, ExitStack() as ends:  # every callback that began gets its end, whatever fails
             try:
-                for callback in self.callbacks:
+                for callback in sorted(self.callbacks, key=lambda callback: type(callback).locks is not Callback.locks):
                     callback.on_start(self)
                     ends.callback(callback.on_end, self)
                 while self.step < self.steps and self.stopped is None and interrupts.asked is None:
@@ -284,6 +307,11 @@ class Training:
 
     def _has_batch_norm(self) -> bool:
         return any(isinstance(layer, BatchNorm1d) for layer in self.model.modules())
+
+
+def _place(lock: Path) -> Path:
+    """Return one name for a file, however it is reached."""
+    return lock.parent.resolve() / lock.name
 
 
 def _digest(part: Part | None) -> str | None:

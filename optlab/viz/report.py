@@ -7,8 +7,9 @@ from typing import Any
 
 from optlab.descent.table import show
 from optlab.errors import DataError, StorageError
+from optlab.files import write_whole
 from optlab.train.history import direction
-from optlab.train.rundir import RunDirectory, write
+from optlab.train.rundir import RunDirectory
 from optlab.viz.evidence import curves, evidence
 from optlab.viz.page import number, page, pairs, pictures, section, unused, words
 
@@ -21,7 +22,7 @@ def write_report(run: RunDirectory | str | Path) -> Path:
     """
     run = run if isinstance(run, RunDirectory) else RunDirectory(run)
     path = run.path / "report.html"
-    write(path, _page(run))
+    write_whole(path, _page(run))
     return path
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from optlab.descent.table import Table, show
+from optlab.files import write_whole
 from optlab.search.parameters import Choice, Parameter
 from optlab.search.study import Study
 from optlab.search.trial import Trial, summary
-from optlab.train.rundir import write
 from optlab.viz.page import figure, number, page, pairs, pictures, scrolled, section
 from optlab.viz.study_pictures import study_pictures
 
@@ -33,7 +33,7 @@ def write_study_report(study: Study, path: str | Path, about: Mapping[str, Any] 
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write(path, _page(study, dict(about or {})))
+    write_whole(path, _page(study, dict(about or {})))
     return path
 
 

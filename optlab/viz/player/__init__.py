@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optlab.errors import ConfigError
+from optlab.files import write_whole
 from optlab.surfaces.surface import as_window
 from optlab.viz.player.record import as_record
 
@@ -64,11 +65,9 @@ def save_html(
     resolution: int = 160,
 ) -> Path:
     """Write `player_html` to ``path``; the folder must exist."""
-    target = Path(path)
     page = player_html(race, title=title, window=window, resolution=resolution)
     # Bytes, not text: a newline translated on the way to the disk would change the hashes in the policy.
-    target.write_bytes(page.encode())
-    return target
+    return write_whole(path, page)
 
 
 def _assemble(title: str, record: str) -> str:
