@@ -7,7 +7,6 @@ from contextlib import closing
 import pytest
 from sweeps import DESCRIPTION, SPACE, begun, table
 
-from optlab.cli.studies import open_study
 from optlab.errors import ConfigError
 from optlab.search import Float, Random, Space, Study, salvage, schema
 
@@ -81,7 +80,7 @@ def test_a_file_of_version_1_comes_up_to_date(damaged, tmp_path):
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
         assert db.execute("SELECT count(*) FROM sweep").fetchone() == (2,)
-    assert repr(open_study(path, None).sampler) == "Sobol(seed=3)"
+    assert repr(Study.open(path).sampler) == "Sobol(seed=3)"
 
 
 def test_the_last_description_stands_and_each_study_has_its_own(tmp_path):

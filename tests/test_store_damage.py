@@ -142,7 +142,7 @@ def test_a_file_cut_anywhere_opens_and_the_sweep_ends_as_it_would_have(tmp_path)
 @pytest.mark.fault(2)
 def test_numbers_a_rescue_lost_come_first():
     store = Store()
-    store.study("s", "minimize", "{}", "d")
+    store.study("s", "minimize", SPACE)
     propose, seed = (lambda numbers: [{"n": n} for n in numbers]), (lambda number: number)
     store.claim(6, propose, seed)
     for number in (1, 4):

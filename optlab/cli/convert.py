@@ -25,9 +25,9 @@ def convert(source: str, to: str | None, of: str | None, out: str | None, name: 
     from optlab.integrations.convert import from_optuna, to_optuna
 
     if to is not None:
-        from optlab.cli.studies import open_study
+        from optlab.search.study import Study
 
-        study = open_study(Path(source), name)
+        study = Study.open(source, name)
         out = out or str(Path(source).with_suffix(".optuna.db"))
         trials = len(to_optuna(study, out).trials)
         left = len(study.trials) - trials

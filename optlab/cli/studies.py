@@ -1,10 +1,7 @@
-"""Studies in a file: what there is, one of them opened, and how it is told on a terminal or as JSON."""
+"""A study as text on a terminal, or as JSON."""
 
-import json
-import os
 import shutil
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,62 +14,10 @@ if TYPE_CHECKING:
 SHOWN = 8
 
 
-def names(path: Path) -> dict[str, tuple[str, Any]]:
-    """Name -> (direction, space) of every study in a file.
-
-    Raises:
-        StorageError: there is no such file, or it is none of optlab's.
-    """
-    from optlab.errors import StorageError
-    from optlab.search.database import Database
-
-    if not os.path.exists(path):
-        raise StorageError(f"{path} does not exist; optlab sweep makes such a file")
-    database = Database(path)
-    try:
-        with database.reading():
-            rows = database.execute("SELECT name, direction, space FROM study ORDER BY id").fetchall()
-    finally:
-        database.close()
-    return {name: (direction, json.loads(space)) for name, direction, space in rows}
-
-
-def open_study(path: Path, name: str | None) -> "Study":
-    """A study of a file, with the sampler that its last sweep had.
-
-    Raises:
-        ConfigError: no study of this name; several and no name.
-        StorageError: see `names`.
-    """
-    from optlab.errors import ConfigError, unknown
-    from optlab.search.sampler import sampler_from_dict
-    from optlab.search.samplers.random import Random
-    from optlab.search.space import Space
-    from optlab.search.study import Study
-
-    there = names(path)
-    if name is None and len(there) != 1:
-        raise ConfigError(f"{path} holds {len(there)} studies; choose one with --name: {', '.join(there) or 'none'}")
-    chosen = next(iter(there)) if name is None else name
-    if chosen not in there:
-        raise unknown("study", chosen, there)
-    direction, space = there[chosen]
-    study = Study(Space.from_dict(space), Random(), direction, path, chosen)
-    sampler = about(study).get("sampler")
-    if sampler is not None:
-        study.sampler = sampler_from_dict(sampler)
-        study.sampler.bind(study.space)
-    return study
-
-
-def record(study: "Study", told: dict[str, Any]) -> None:
-    """Write down what a sweep is: `about` reads it."""
-    study.describe(told)
-
-
 def about(study: "Study") -> dict[str, Any]:
-    """Objective, settings and sampler of the last sweep; {} for a study that was made otherwise."""
-    return study.description
+    """Objective, settings and sampler, as far as the file tells."""
+    told = study.description
+    return {key: told[key] for key in ("objective", "settings", "sampler") if key in told}
 
 
 def document(study: "Study") -> dict[str, Any]:

@@ -106,10 +106,10 @@ def _study(spec: "SweepSpec", path: Path | None, name: str, resume: bool) -> "St
         ConfigError: it is there already and shall not be resumed, or is another sweep's.
     """
     from optlab.cli.progress import Watched
-    from optlab.cli.studies import about, names, record
+    from optlab.cli.studies import about
     from optlab.errors import ConfigError
 
-    there = path is not None and os.path.exists(path) and name in names(path)
+    there = path is not None and os.path.exists(path) and name in Watched.list(path)
     if resume and not there:
         raise ConfigError(f"there is nothing to resume: {path or 'memory'} holds no study {name!r}")
     study = Watched(spec.space, spec.sampler, spec.direction, path, name)
@@ -122,12 +122,12 @@ def _study(spec: "SweepSpec", path: Path | None, name: str, resume: bool) -> "St
     told = {"objective": spec.objective, "settings": spec.settings, "sampler": spec.sampler.to_dict()}
     before = about(study)
     for key in ("objective", "settings"):
-        if before and before[key] != told[key]:
+        if key in before and before[key] != told[key]:
             study.close()
             text = f"{path} holds study {name!r} with {key} {before[key]!r}, here {told[key]!r}"
             raise ConfigError(f"{text}: values could not be compared; --name begins another")
     if before != told:
-        record(study, told)
+        study.describe(told)
     return study
 
 

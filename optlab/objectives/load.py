@@ -1,7 +1,6 @@
 """An objective by name: one of optlab's with its settings, or a function of the user's."""
 
 import functools
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from optlab import objectives
 from optlab.errors import ConfigError, unknown
 from optlab.objectives.objective import Objective
+from optlab.search.functions import import_function
 from optlab.search.mistakes import Found, Mistakes, shown, under, unknown_key
 
 OBJECTIVES = ("training", "descent", "surface", "svm")
@@ -66,12 +66,10 @@ def _made(name: str, kind: Callable[..., Any], settings: dict[str, Any], known: 
 
 
 def _imported(name: str) -> Any:
-    module, _, path = name.partition(":")
     try:
-        found = functools.reduce(getattr, path.split("."), importlib.import_module(module))
-    except Exception as error:  # a module of the user's may do anything when it is imported
-        text = f"{shown(name)} can't be imported: {type(error).__name__}: {error}"
-        raise Mistakes("the objective", [("objective", text)]) from None
+        found = import_function(name)
+    except ConfigError as error:
+        raise Mistakes("the objective", [("objective", str(error))]) from None
     if not callable(found):
         raise Mistakes("the objective", [("objective", f"{name} is no function, but {shown(found)}")])
     return found

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from optlab.errors import StorageError
-from optlab.search import salvage
+from optlab.search import salvage, snapshot
 from optlab.search.location import check_place, storage_path
 from optlab.search.owner import RENEWAL, Owner, this_process
 from optlab.search.schema import APPLICATION, VERSION, bring
@@ -42,16 +42,36 @@ class Database:
     """SQLite with the settings that every driver needs.
 
     Attributes:
-        me: the name of this driver in the file.
+        me: the name of this driver in the file; "" of a reader.
         lock: held by the thread that uses the connection.
+        reader: whether this is no driver, but reads a copy in memory, taken anew when the file has changed.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None, reader: bool = False) -> None:
         self.path = storage_path(path)
         self.lock = threading.RLock()
         self._file = "" if self.path is None else os.path.realpath(self.path)
-        self._version = -1
-        self._connect()
+        self._version: int | snapshot.Signature = -1  # of what was read last
+        self.reader = reader
+        self._db: sqlite3.Connection
+        if reader:
+            if self.path is None:
+                raise StorageError("there is no study to open in memory; give the file that keeps it")
+            self.me, self._process = "", this_process()
+            self._look()
+        else:
+            self._connect()
+
+    def sign_in(self) -> None:
+        """Make a reader a driver, which may write."""
+        copy = self._db
+        self.reader = False
+        try:
+            self._connect()
+        except BaseException:
+            self._db, self.reader = copy, True
+            raise
+        copy.close()
 
     def execute(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run one statement."""
@@ -95,6 +115,8 @@ class Database:
         """Whether another connection has written since the last time this was asked."""
         if self.path is None:
             return False
+        if self.reader:
+            return os.path.exists(self._file) and self._look()  # what was read of a file that is gone stays
         before, self._version = self._version, int(self._pragma("data_version"))
         return before != self._version
 
@@ -113,6 +135,9 @@ class Database:
         """Let go of the file; what this driver left unfinished is free for the next one."""
         if self._process.pid != os.getpid():
             return
+        if self.reader:
+            self._db.close()
+            return
         self._closed.put(None)
         with self.lock, suppress(sqlite3.Error):
             if self.path is not None and self._file in WRITING:
@@ -123,6 +148,21 @@ class Database:
 
     def _sign_off(self, driver: str) -> None:
         self._db.execute("UPDATE driver SET closed = 1 WHERE id = ?", (driver,))
+
+    def _look(self) -> bool:
+        """Take a copy of the file, if it has changed since the last one; whether it had."""
+        assert self.path is not None
+        try:
+            now = snapshot.signature(self.path)
+            if self._version == now:
+                return False
+            copy = snapshot.snapshot(self.path)
+        except salvage.UNREADABLE as error:
+            raise self._told(error) from error
+        if self._version != -1:
+            self._db.close()
+        self._db, self._version = copy, now
+        return True
 
     def _connect(self) -> None:
         try:
@@ -201,7 +241,7 @@ class Database:
 
     def _reconnect(self) -> None:
         """A connection must not cross a fork: the child opens its own and is a driver of its own."""
-        if self._process.pid != os.getpid():
+        if self._process.pid != os.getpid() and not self.reader:
             if self.path is None:
                 raise StorageError("a study in memory can't be used in a forked process; give it storage=")
             self._abandoned = self._db  # closing it would drop the parent's locks

@@ -45,7 +45,7 @@ def to_json(study: "Study", path: Path) -> None:
         "study": study.name,
         "direction": study.direction,
         "space": study.space.to_dict(),
-        "sampler": study.sampler.to_dict(),
+        "sampler": study.description.get("sampler"),
         "trials": [_record(trial) for trial in study.trials],
     }
     with _writing(path) as file:

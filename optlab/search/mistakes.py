@@ -63,6 +63,8 @@ def shown(value: Any) -> str:
         text = repr(value)
     except ValueError:  # an integer of more than 4,300 digits
         text = "a number of thousands of digits"
+    except RecursionError:
+        text = "something nested too deeply"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -29,15 +29,10 @@ def rescue(path: Path) -> str:
     """
     copy, fresh = Path(f"{path}.copy"), Path(f"{path}.rescued")
     try:
-        for end in ("", "-wal"):
-            if Path(f"{path}{end}").exists():
-                shutil.copy(f"{path}{end}", f"{copy}{end}")
-        size = int.from_bytes(copy.read_bytes()[16:18], "big") or 1
-        os.truncate(copy, copy.stat().st_size // size * size)  # half a page would be read as if it ended in zeros
+        duplicate(path, copy)
         fresh.unlink(missing_ok=True)
         with closing(sqlite3.connect(copy)) as old, closing(sqlite3.connect(fresh)) as new:
-            old.execute("PRAGMA writable_schema=ON")  # else a file shorter than its header says isn't read at all
-            rescued = _copy(old, new)
+            rescued = recover(old, new)
     except UNREADABLE as error:
         fresh.unlink(missing_ok=True)
         raise StorageError(f"{path} is damaged beyond reading ({error}); move it away to begin again") from error
@@ -52,7 +47,22 @@ def rescue(path: Path) -> str:
     return f"{path} was damaged: {rescued} trials were read from it and go on; the damaged file is kept as {aside.name}"
 
 
-def _copy(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
+def duplicate(path: Path, copy: Path) -> None:
+    """Copy a store's file and its log, without half a page at the end, which would be read as if it ended in zeros."""
+    for end in ("", "-wal"):
+        if Path(f"{path}{end}").exists():
+            shutil.copy(f"{path}{end}", f"{copy}{end}")
+    size = int.from_bytes(copy.read_bytes()[16:18], "big") or 1
+    os.truncate(copy, copy.stat().st_size // size * size)
+
+
+def recover(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
+    """Copy what can be read of a damaged file; returns how many trials.
+
+    Raises:
+        sqlite3.Error: not even the list of its studies can be read, or a newer optlab wrote it.
+    """
+    old.execute("PRAGMA writable_schema=ON")  # else a file shorter than its header says isn't read at all
     version = int(old.execute("PRAGMA user_version").fetchone()[0])
     if version > VERSION:
         raise sqlite3.DatabaseError("a newer optlab wrote it")

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from optlab.errors import ConfigError, unknown
+from optlab.search.functions import NamedFunction
 from optlab.search.mistakes import Found, Mistakes, shown, under, unknown_key, whole
 from optlab.search.space import Space
 
@@ -48,6 +49,7 @@ class Sampler:
     """
 
     name: ClassVar[str]
+    functions: ClassVar[tuple[str, ...]] = ()  # options that may be a function by its name, "module:function"
 
     def __init__(self, seed: int = 0) -> None:
         self.seed = checked_seed(seed)
@@ -90,7 +92,7 @@ class Sampler:
 
     def to_dict(self) -> dict[str, Any]:
         """Name, seed and options; `sampler_from_dict` reads it."""
-        return {"name": self.name, "seed": self.seed, **self.options()}
+        return {"name": getattr(self, "name", type(self).__name__), "seed": self.seed, **self.options()}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sampler) and self.to_dict() == other.to_dict()
@@ -141,8 +143,12 @@ def sampler_class(name: str) -> type[Sampler]:
     return found
 
 
-def sampler_from_dict(data: Mapping[str, Any], path: str = "sampler", where: str = "a sampler") -> Sampler:
+def sampler_from_dict(
+    data: Mapping[str, Any], path: str = "sampler", where: str = "a sampler", imports: bool = False
+) -> Sampler:
     """The sampler of a dictionary with its ``name``, perhaps a ``seed``, and options: `Sampler.to_dict` gives one.
+
+    A function in it stays a `NamedFunction` unless ``imports``, which is for a sweep file that somebody runs.
 
     Raises:
         ConfigError: with every mistake at once, each under its key path.
@@ -162,8 +168,12 @@ def sampler_from_dict(data: Mapping[str, Any], path: str = "sampler", where: str
         if key != "name" and key not in known:
             unknown_key(found, path, key, known)
     sampler = None
+    options = {key: value for key, value in data.items() if key in known}
+    if not imports:
+        texts = [key for key in kind.functions if isinstance(options.get(key), str)]
+        options |= {key: NamedFunction(options[key]) for key in texts}
     try:
-        sampler = kind(**{key: value for key, value in data.items() if key in known})
+        sampler = kind(**options)
     except ConfigError as error:
         found += under(path, error)
     if sampler is None or found:

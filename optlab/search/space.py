@@ -138,6 +138,23 @@ class Space(Mapping[str, Parameter]):
         raise_if(found, "parameters")
         return values
 
+    def recorded(self, params: Any) -> dict[str, Any]:
+        """``params`` as a file gives them back: names and values of this space, whichever are active.
+
+        Raises:
+            ConfigError: with every mistake at once.
+        """
+        if not isinstance(params, dict):
+            raise ConfigError(f"parameters are a dictionary of names and values, got {shown(params)}")
+        found: Found = []
+        for name, value in params.items():
+            if name in self._parameters:
+                self._parameters[name].normalised(value, name, found)
+            else:
+                unknown_key(found, "", name, self)
+        raise_if(found, "its parameters")
+        return params
+
     def to_dict(self) -> dict[str, Any]:
         """The ``[space]`` of a sweep file; `from_dict` reads it."""
         return {name: p.to_dict() for name, p in self.items()}

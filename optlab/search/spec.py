@@ -133,7 +133,7 @@ def _sampler(data: Any, seed: int) -> Sampler:
         raise Mistakes("", [("sampler", f"must be {form}, got {shown(data)}")])
     if "seed" in data:
         raise Mistakes("", [("sampler.seed", "belongs to the top of the file, as seed = ...")])
-    return sampler_from_dict({**data, "seed": seed})
+    return sampler_from_dict({**data, "seed": seed}, imports=True)
 
 
 def _text(value: Any, key: str, found: Found) -> Any:

@@ -7,15 +7,17 @@ returns (WAL, synchronous=FULL); claims needn't be: one that is lost is made aga
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import isfinite
 from typing import Any, NamedTuple
 
 from optlab.errors import ConfigError, StorageError
+from optlab.plain import parsed
 from optlab.search.database import Database
 from optlab.search.salvage import UNREADABLE
+from optlab.search.space import Space
 from optlab.search.trial import STATES, Outcome, Reports, Trial
 
 DEATHS = 5  # a trial that was begun so often inside a driver that died is not run again
@@ -24,6 +26,9 @@ INSERT = (
     "INSERT INTO trial (study, number, params, state, seed, started, starts, risks, owner, changed, claimed, batch)"
     " VALUES (?, ?, ?, 'running', ?, ?, 1, ?, ?, ?, ?, ?)"
 )
+LARGEST = 1 << 31  # no study has so many trials
+LAST_SECOND = 253_402_300_799.0  # of the year 9999
+_TEXT = json.JSONEncoder(default=lambda value: value.item() if hasattr(value, "item") else repr(value))
 ENCODER = json.JSONEncoder(default=lambda value: value.item(), allow_nan=False)
 
 
@@ -53,13 +58,13 @@ class Store:
         changed: numbers of the records that are new since the reader emptied it.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None = None, reader: bool = False) -> None:
         self.trials: dict[int, Trial] = {}
         self.changed: list[int] = []
         self._owners: dict[int, str | None] = {}
         self._study, self._last, self._highest = 0, 0, -1
         self._written: list[tuple[Trial, str | None]] = []
-        self._db = Database(path)
+        self._db = Database(path, reader)
         self.close, self.lock = self._db.close, self._db.lock
 
     @property
@@ -69,16 +74,38 @@ class Store:
 
     # --- the study ----------------------------------------------------------------------------------------------------
 
-    def study(self, name: str, direction: str, space: str, digest: str) -> None:
+    def studies(self) -> dict[str, tuple[str, str]]:
+        """Name -> (direction, space as JSON) of every study in the file, in the order in which they were begun.
+
+        Raises:
+            StorageError: a name is no text.
+        """
+        with self._db.reading():
+            rows = self._db.execute("SELECT name, direction, space FROM study ORDER BY id").fetchall()
+        for row in rows:
+            if not all(isinstance(value, str) for value in row):
+                raise StorageError(f"{self._db.path}: a study makes no sense: {row[0]!r}; move the file away")
+        return {name: (direction, space) for name, direction, space in rows}
+
+    def read(self, name: str, direction: str, space: Space) -> None:
+        """Read a study that is there; the first write makes this store's driver of the file."""
+        self._identity = name, direction, space
+        with self._db.reading():
+            [self._study] = self._db.execute("SELECT id FROM study WHERE name = ?", (name,)).fetchone()
+            self._sync()
+
+    def study(self, name: str, direction: str, space: Space) -> None:
         """Find the study of this name, or begin it.
 
         Raises:
             ConfigError: it is there with another space or direction.
         """
+        self._identity = name, direction, space
+        digest = space.digest
         with self._write(durable=True):
             self._db.execute(
                 "INSERT OR IGNORE INTO study (name, direction, space, digest, created) VALUES (?, ?, ?, ?, ?)",
-                (name, direction, space, digest, time.time()),
+                (name, direction, json.dumps(space.to_dict()), digest, time.time()),
             )
             row = self._db.execute("SELECT id, direction, digest FROM study WHERE name = ?", (name,)).fetchone()
         self._study, *there = row
@@ -102,17 +129,37 @@ class Store:
         with self._db.reading():
             return self._db.execute(query, (self._study,)).fetchall()
 
-    def describe(self, settings: str) -> None:
-        """Keep what a sweep is, besides those before."""
+    def describe(self, settings: Mapping[str, Any]) -> None:
+        """Keep what a sweep is, besides those before, and from which trial on."""
         with self._write(durable=True):
-            self._db.execute("INSERT INTO sweep VALUES (?, ?, ?)", (self._study, time.time(), settings))
+            self._describe(settings, self._highest + 1)
 
-    def description(self) -> str | None:
-        """What the last sweep was told to be."""
-        query = "SELECT settings FROM sweep WHERE study = ? ORDER BY rowid DESC LIMIT 1"
+    def describe_sampler(self, sampler: dict[str, Any], first: int) -> None:
+        """Keep within a claim what proposes the trials from ``first`` on, if that is another sampler than before."""
+        last = self._descriptions()[-1:]
+        before = last[0] if last else {}
+        if before.get("sampler") != json.loads(_TEXT.encode(sampler)):
+            self._describe({**before, "sampler": sampler}, first)
+
+    def _describe(self, settings: Mapping[str, Any], first: int) -> None:
+        told = {key: value for key, value in settings.items() if key != "first"} | ({"first": first} if first else {})
+        self._db.execute("INSERT INTO sweep VALUES (?, ?, ?)", (self._study, time.time(), _TEXT.encode(told)))
+
+    def descriptions(self) -> list[dict[str, Any]]:
+        """What the sweeps were told to be, the last one at the end; ``first`` is the trial from which on, if not 0.
+
+        Raises:
+            StorageError: one makes no sense.
+        """
         with self._db.reading():
-            row = self._db.execute(query, (self._study,)).fetchone()
-        return None if row is None else str(row[0])
+            return self._descriptions()
+
+    def _descriptions(self) -> list[dict[str, Any]]:
+        query = "SELECT settings FROM sweep WHERE study = ? ORDER BY rowid"
+        try:
+            return [dict(parsed(text)) for (text,) in self._db.execute(query, (self._study,))]
+        except (TypeError, ValueError) as error:
+            raise StorageError(f"{self._db.path}: what it tells of its sweep makes no sense: {error}") from None
 
     def keep_state(self, number: int, state: str) -> None:
         """Keep a sampler's state with the trial it was computed for; only inside the transaction of its `claim`."""
@@ -260,6 +307,10 @@ class Store:
     def _write(self, durable: bool) -> Iterator[None]:
         """A transaction on top of all that others have written; the mirror follows when it is committed."""
         with self._db.lock:
+            if self._db.reader:
+                self._db.sign_in()
+                self._last = 0
+                self.study(*self._identity)
             with self._db.writing(durable):
                 if self._db.others_wrote():
                     self._sync()
@@ -270,11 +321,13 @@ class Store:
             self._last = self._ticks
 
     def _sync(self) -> None:
+        if self._db.reader:
+            self._last = 0  # a damaged file may have been recovered meanwhile, and numbers its changes anew
         query = f"SELECT {COLUMNS} FROM trial WHERE study = ? AND changed > ? ORDER BY changed"
         for line in self._db.execute(query, (self._study, self._last)).fetchall():
             *row, owner, self._last = line
             try:
-                trial = _read(*row, known=self.trials.get(row[0]))
+                trial = _read(*row, space=self._identity[2], known=self.trials.get(row[0]))
             except (TypeError, ValueError) as error:
                 where = f"{self._db.path}: trial {row[0]}"
                 raise StorageError(f"{where} makes no sense ({error}); move the file away to begin again") from error
@@ -293,7 +346,7 @@ class Store:
 
 def _read(
     number: int, text: str, value: Any, state: str, error: str | None, reports: str | None, *rest: Any,
-    known: Trial | None,
+    space: Space, known: Trial | None,
 ) -> Trial:  # fmt: skip
     """A row of the table; SQLite has no checksums, so that a bit may have flipped in it.
 
@@ -301,12 +354,22 @@ def _read(
         TypeError, ValueError: it makes no sense.
     """
     seed, started, finished, starts = rest
+    if not isinstance(number, int) or not 0 <= number < LARGEST or not isinstance(seed, int):
+        raise ValueError(f"its number is {number!r}, its seed {seed!r}")
+    if not _is_moment(started) or not (finished is None or _is_moment(finished)):
+        raise ValueError(f"it began at {started!r} and ended at {finished!r}")
+    if not (error is None or isinstance(error, str)):
+        raise ValueError(f"its error is {error!r}")
     if state not in STATES:
         raise ValueError(f"its state is {state!r}")
     if (value is None) == (state == "complete") or not isfinite(value or 0.0):
         raise ValueError(f"it is {state} with the value {value!r}")
     if not isinstance(starts, int) or not 0 <= starts < 1 << 31:
         raise ValueError(f"it was begun {starts!r} times")
-    told = tuple((int(step), float(at)) for step, at in json.loads(reports)) if reports else ()
-    params = known.params if known else dict(json.loads(text))
+    told = tuple((int(step), float(at)) for step, at in parsed(reports)) if reports else ()
+    params = known.params if known else space.recorded(parsed(text))
     return Trial(number, params, value, state, error, told, seed, started, finished, starts)
+
+
+def _is_moment(at: Any) -> bool:
+    return isinstance(at, float) and 0.0 <= at <= LAST_SECOND

@@ -1,7 +1,5 @@
 """A study: a space, a sampler and a store, asked for trials and told how they ended."""
 
-import copy
-import json
 import math
 import os
 import threading
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from optlab.errors import ConfigError
+from optlab.search.load import Stored, bound, samplers
 from optlab.search.pruners import Pruner, replay
 from optlab.search.sampler import Observation, Sampler, sequence
 from optlab.search.space import Space
@@ -30,7 +29,7 @@ SIGNS = {"minimize": 1.0, "maximize": -1.0}
 Told = Live | Trial | int
 
 
-class Study:
+class Study(Stored):
     """Search ``space`` with ``sampler``.
 
     Args:
@@ -63,29 +62,31 @@ class Study:
     ) -> None:
         if not isinstance(space, Space):
             raise ConfigError(f"a study's space is a Space, got {space!r}")
-        if not isinstance(sampler, Sampler):
-            raise ConfigError(f"a study's sampler is Grid, Random, Sobol or GP with its settings, got {sampler!r}")
         if direction not in SIGNS:
             raise ConfigError(f"direction= is 'minimize' or 'maximize', got {direction!r}")
         if not isinstance(name, str) or not name:
             raise ConfigError(f"name= is a text, got {name!r}")
-        self.space, self.direction, self.name = space, direction, name
-        self.sampler = copy.copy(sampler)  # another study may bind it to another space
-        self.sampler.bind(space)
+        sampler = bound(sampler, space)
+        store = Store(storage)
+        try:
+            store.study(name, direction, space)
+            self._begin(space, sampler, direction, name, store)
+        except BaseException:
+            store.close()
+            raise
+
+    def _begin(self, space: Space, sampler: Sampler, direction: str, name: str, store: Store) -> None:
+        self.space, self.sampler, self.direction, self.name = space, sampler, direction, name
         self._sign = SIGNS[direction]
-        self._store = Store(storage)
+        self._store = store
         self._seen: list[Observation] = []
         self._asked: set[int] = set()  # points of one's own that wait for `run` or `tell`
         self._lives: dict[int, Live] = {}
         self._lock = threading.RLock()
         self._pruner: Pruner | None = None
-        self.close = weakref.finalize(self, self._store.close)
-        try:
-            self._store.study(name, direction, json.dumps(space.to_dict()), space.digest)
-            self.sampler.restore(self._store.states())
-        except BaseException:
-            self.close()
-            raise
+        self._described: Sampler | None = None  # the sampler that the file knows to propose
+        sampler.restore(store.states())
+        self.close = weakref.finalize(self, store.close)
 
     # --- ask and tell -------------------------------------------------------------------------------------------------
 
@@ -368,13 +369,17 @@ class Study:
 
     def describe(self, settings: Mapping[str, Any]) -> None:
         """Keep with the study what its sweep is: objective, settings, sampler, as plain data."""
-        self._store.describe(json.dumps(settings))
+        self._store.describe(settings)
 
     @property
     def description(self) -> dict[str, Any]:
         """What the last `describe` kept; {} if there was none."""
-        found: dict[str, Any] = json.loads(self._store.description() or "{}")
-        return found
+        told = self._store.descriptions()[-1:]
+        return {key: value for key, value in told[0].items() if key != "first"} if told else {}
+
+    def samplers(self) -> list[tuple[int, Sampler]]:
+        """What has proposed trials, as far as the file tells, each with the trial from which on it did."""
+        return samplers(self._store, self.space)
 
     def use_pruner(self, pruner: Pruner | None) -> None:
         """Let this pruner hear of the trials so far and of all reports from now on."""
@@ -394,7 +399,13 @@ class Study:
         batch: int | None = None,
         total: int | None = None,
     ) -> list[Live]:
-        return [self._live(trial) for trial in self._store.claim(count, propose, self._seed, exposed, batch, total)]
+        before = self._described
+        try:
+            claimed = self._store.claim(count, propose, self._seed, exposed, batch, total)
+        except BaseException:
+            self._described = before  # what the claim wrote is not in the file
+            raise
+        return [self._live(trial) for trial in claimed]
 
     def _propose(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
         return self._ask_sampler(numbers, self._observations())
@@ -408,8 +419,11 @@ class Study:
         return [proposed[number - start] for number in numbers if number - start < len(proposed)]
 
     def _ask_sampler(self, numbers: Sequence[int], seen: Sequence[Observation]) -> list[dict[str, Any]]:
-        """Propose, inside the claim's transaction, and keep there what a later process can start from."""
+        """Propose, inside a claim's transaction; keep there which sampler did, and what a later process starts from."""
         proposed = self.sampler.propose(numbers, seen)
+        if self._described is not self.sampler and proposed:
+            self._store.describe_sampler(self.sampler.to_dict(), numbers[0])
+            self._described = self.sampler
         state = self.sampler.state()
         if state is not None:
             self._store.keep_state(numbers[0], state)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
+from optlab.search.functions import NamedFunction
 from optlab.search.parameters import Choice, Parameter
 from optlab.search.space import Space
 from optlab.search.study import Study
@@ -34,6 +35,7 @@ class Drawn(NamedTuple):
     single: list[Picture]
     model: list[Picture]
     both: list[Picture]
+    left_out: str = ""  # why the model is not shown
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ def study_pictures(study: Study) -> Drawn:
         single = apart(fig, {ax.get_xlabel(): ax for ax in fig.axes if ax.get_xlabel()})
         ranked = [n for n in shares or seen.space if not isinstance(seen.space[n], Choice)]
         both = [_contour(like, *ranked[:2])] if len(ranked) > 1 else []
-        return Drawn(course, wide, single, _model(seen), both)
+        left_out = _not_imported(study)
+        return Drawn(course, wide, single, [] if left_out else _model(seen), both, left_out)
 
 
 def _history(study: Study) -> Picture:
@@ -194,6 +197,13 @@ def _model(seen: Shown) -> list[Picture]:
         ax.grid(alpha=0.3)
         panels[seen.names[name]] = ax
     return apart(fig, panels)
+
+
+def _not_imported(study: Study) -> str:
+    mean = getattr(study.sampler, "mean", None)
+    if not isinstance(mean, NamedFunction):
+        return ""
+    return f"Not shown: its mean, {mean.name}, is a function that the file only names, and which was not imported."
 
 
 def _readable(ax: "Axes", values: bool = False) -> None:

@@ -52,6 +52,12 @@ def counted(study: Study) -> str:
     return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)) or "none"
 
 
+def proposers(study: Study) -> str:
+    """``Random(seed=0), GP(initial=10, seed=0) from trial 12 on``; "" where the file does not tell."""
+    found = study.samplers()
+    return ", ".join(f"{sampler!r} from trial {first} on" if first else repr(sampler) for first, sampler in found)
+
+
 def ranged(parameter: Parameter) -> str:
     """``1e-05 .. 1, log``, or the values of a choice."""
     if isinstance(parameter, Choice):
@@ -69,10 +75,10 @@ def _values(wanted: Any) -> str:
 
 
 def _page(study: Study, about: dict[str, Any]) -> str:
-    drawn = study_pictures(study)
+    drawn, by = study_pictures(study), proposers(study)
     return page(
         f"{study.name}: {len(study.trials)} trials",
-        f"<p>{escape(counted(study))}; {escape(study.direction)} with {escape(repr(study.sampler))}</p>",
+        f"<p>{escape(counted(study))}; {escape(study.direction)}{escape(f' with {by}' if by else '')}</p>",
         (number(*entry) for entry in _headline(study)),
         [
             _best(study),
@@ -81,6 +87,7 @@ def _page(study: Study, about: dict[str, Any]) -> str:
             section("All parameters at once", "".join(map(figure, drawn.wide)), "wide") if drawn.wide else "",
             pictures("Each parameter", drawn.single, "pictures small"),
             pictures(EXPECTED, drawn.model, "pictures small"),
+            section("What the model expects", f"<p>{escape(drawn.left_out)}</p>") if drawn.left_out else "",
             pictures("Two parameters", drawn.both),
             _table("The best trials", _top(study)),
             _failed(study),

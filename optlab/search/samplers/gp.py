@@ -1,13 +1,12 @@
 """Bayesian optimisation: a scrambled Sobol sequence first, then where a Gaussian process expects the most."""
 
-import importlib
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
 
 from optlab.errors import ConfigError, unknown
+from optlab.search.functions import import_function, name_of
 from optlab.search.gp import trust
 from optlab.search.gp.acquisition import ACQUISITIONS, LOGARITHMIC
 from optlab.search.gp.candidates import WIDE
@@ -62,6 +61,7 @@ class GP(Sampler):
     """
 
     name = "gp"
+    functions = ("mean",)
 
     def __init__(
         self,
@@ -95,9 +95,7 @@ class GP(Sampler):
 
     def options(self) -> dict[str, Any]:
         """Those that are not the default."""
-        guess = self.mean
-        if callable(guess):
-            guess = f"{guess.__module__}:{guess.__qualname__}"
+        guess = None if self.mean is None else name_of(self.mean)
         prior = {name: list(v) if isinstance(v, list | tuple) else v for name, v in self.prior.items()}
         others = {"acquisition": self.acquisition, "noise": self.noise, "prior": prior, "mean": guess}
         default: dict[str, Any] = {"acquisition": "log-ei", "noise": None, "prior": {}, "mean": None}
@@ -242,12 +240,10 @@ def _local(number: int) -> bool:
 def _function(guess: "Callable[[dict[str, Any]], float] | str") -> Callable[[dict[str, Any]], float]:
     if not isinstance(guess, str):
         return guess
-    module, name = guess.split(":")
     try:
-        found = operator.attrgetter(name)(importlib.import_module(module))
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"GP: mean: {guess} can't be imported ({error}): give a module's function by name") from None
-    return cast(Callable[[dict[str, Any]], float], found)
+        return cast(Callable[[dict[str, Any]], float], import_function(guess))
+    except ConfigError as error:
+        raise ConfigError(f"GP: mean: {error}: give a module's function by name") from None
 
 
 def _on_points(guess: Callable[[dict[str, Any]], float], space: Space) -> Callable[[Array], Array]:
