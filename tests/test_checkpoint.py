@@ -426,6 +426,22 @@ def test_another_version(tmp_path):
         ol.fit(network(), train, val, resume=tmp_path)
 
 
+def test_a_checkpoint_without_the_parameters_shapes_is_an_older_one_and_resumes(tmp_path):
+    train, val, _ = parts()
+    straight = network()
+    trained(straight, train, val, epochs=2)
+    trained(network(), train, val, epochs=1, callbacks=[ol.Checkpoint(tmp_path)])
+    manifest = tmp_path / "checkpoints" / "epoch-00001.json"
+    body = json.loads(manifest.read_bytes())
+    del body["sha256"]
+    assert body.pop("parameters")[0] == {"name": "weight", "shape": list(straight.parameters()[0].shape)}
+    manifest.write_bytes(checkpoint._sealed(body))
+    model = network()
+    ol.fit(model, train, val, resume=tmp_path, epochs=2)
+    for one, other in zip(model.parameters(), straight.parameters(), strict=True):
+        np.testing.assert_array_equal(one.data, other.data)
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"7", b"\xff\xfe", b"[" * 100_000, b'{"sha256": "x"}'])
 @pytest.mark.fault(22)
 def test_a_foreign_manifest(tmp_path, content):

@@ -18,6 +18,7 @@ LAYERS = (
     {"optlab_kernels"},
     {"errors", "interrupt", "lazy", "plain"},
     {"checks", "compiling", "containers", "files", "locks", "verdict"},
+    {"states"},
     {"autograd", "surfaces", "data", "schedules"},
     {"optim", "nn"},
     {"descent", "train", "search"},

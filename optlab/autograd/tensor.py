@@ -158,8 +158,11 @@ class Tensor:
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else str(self)
 
-    def __reduce__(self) -> Any:  # copies and pickles are leaves of their own, outside any arena
+    def __reduce__(self) -> Any:  # deep copies and pickles are leaves of their own, outside any arena
         return _leaf, (self._data, self.requires_grad, self.name)
+
+    def __copy__(self) -> "Tensor":  # on the same memory, so that changes of one are seen in the graphs of both
+        return Tensor(self, self.requires_grad, name=self.name)
 
     # --- gradients ----------------------------------------------------------------------------------------------------
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from optlab.autograd.tensor import Tensor
+from optlab.autograd.tensor import Tensor, raw
 from optlab.errors import ConfigError, unknown
+from optlab.states import as_numbers, check_state
 
 if TYPE_CHECKING:
     from optlab.train.evaluate import Score
@@ -106,18 +107,24 @@ class Module:
         """Write a `state_dict` into this module's own memory.
 
         Raises:
-            ConfigError: names or shapes differ; nothing is changed then.
+            ConfigError: names, shapes or kinds of numbers differ (all of them are named); nothing is changed then.
         """
-        targets = {name: p.data for name, p in self.named_parameters()} | dict(self.named_buffers())
-        if set(state) != set(targets):
-            missing, strange = sorted(set(targets) - set(state)), sorted(set(state) - set(targets))
-            raise ConfigError(f"the state does not fit: missing {missing or 'nothing'}, unknown {strange or 'nothing'}")
-        arrays = {name: np.asarray(value) for name, value in state.items()}
+        parameters, buffers = dict(self.named_parameters()), dict(self.named_buffers())
+        targets = {name: p.data for name, p in parameters.items()} | buffers
+        check_state("this model", state, targets)
+        arrays: dict[str, np.ndarray] = {}
+        problems = []
         for name, target in targets.items():
-            if arrays[name].shape != target.shape:
-                raise ConfigError(f"{name} has shape {target.shape}, the state's has {arrays[name].shape}")
-        for name, target in targets.items():
-            target[...] = arrays[name]
+            try:
+                arrays[name] = _fitting(name, target, raw(state[name]))
+            except ConfigError as error:
+                problems.append(str(error))
+        if problems:
+            raise ConfigError("the state does not fit: " + "; ".join(problems))
+        for name, parameter in parameters.items():
+            parameter.data = arrays[name]  # not `[...] =`: a graph made before must know that its numbers are gone
+        for name, buffer in buffers.items():
+            buffer[...] = arrays[name]
 
     # --- fine-tuning --------------------------------------------------------------------------------------------------
 
@@ -200,3 +207,21 @@ class Module:
 def precision(model: Module) -> "np.dtype[Any] | None":
     """Return the dtype of a model's parameters; None if it has none."""
     return next((p.dtype for _, p in model.named_parameters()), None)
+
+
+def _fitting(name: str, target: np.ndarray, value: Any) -> np.ndarray:
+    """What a state has for a parameter or buffer, as an array of its shape and dtype.
+
+    Raises:
+        ConfigError: it can't be that.
+    """
+    given = as_numbers(name, value, kinds="biuf")
+    if given.shape != target.shape:
+        raise ConfigError(f"{name} has shape {target.shape}, the state's has {given.shape}")
+    if not np.can_cast(given.dtype, target.dtype, "same_kind"):
+        raise ConfigError(f"{name} holds {target.dtype}, the state has {given.dtype}")
+    with np.errstate(over="ignore"):
+        held = given.astype(target.dtype)
+    if (np.isfinite(given) & ~np.isfinite(held)).any():
+        raise ConfigError(f"{name} has numbers beyond the range of {target.dtype}")
+    return held

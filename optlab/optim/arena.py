@@ -1,6 +1,8 @@
 """The arena: parameters, gradients and slots of many tensors as rows of one aligned array."""
 
 from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
 
 import numpy as np
 
@@ -33,22 +35,37 @@ class Arena:
         self.tensors = list(tensors)
         self.slots = tuple(slots)
         self.size = sum(t.size for t in tensors)
+        self.low = [0, *accumulate(t.size for t in tensors[:-1])]  # first column of each tensor
         self.array = aligned(2 + len(slots), self.size, tensors[0].dtype)
-        self.low: list[int] = []  # first column of each tensor
-        at = 0
-        for tensor in tensors:
-            data, grad = (row[at : at + tensor.size].reshape(tensor.shape) for row in self.array[:2])
+        for tensor, data, grad in zip(self.tensors, self._views(0), self._views(1), strict=True):
             data[...] = tensor.data
             if tensor.grad is not None:
                 grad[...] = tensor.grad
+        self.bind()
+
+    def bind(self) -> None:
+        """Make ``data`` and ``grad`` of every tensor its views of rows 0 and 1."""
+        for tensor, data, grad in zip(self.tensors, self._views(0), self._views(1), strict=True):
             tensor._data, tensor._grad = data, grad
-            self.low.append(at)
-            at += tensor.size
+
+    def _views(self, row: int) -> list[np.ndarray]:
+        """One row, in the shapes of the tensors."""
+        numbers = self.array[row]
+        return [numbers[a : a + t.size].reshape(t.shape) for a, t in zip(self.low, self.tensors, strict=True)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The numbers without their place in memory; copies and pickles are not bound to the tensors yet."""
+        return {**vars(self), "array": self.array[:, : self.size]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        numbers = state["array"]
+        self.array = aligned(len(numbers), self.size, numbers.dtype)
+        self.array[:, : self.size] = numbers
 
     def slot(self, name: str) -> list[np.ndarray]:
         """Views of one slot, in the shapes of the tensors."""
-        row = self.array[2 + self.slots.index(name)]
-        return [row[a : a + t.size].reshape(t.shape) for a, t in zip(self.low, self.tensors, strict=True)]
+        return self._views(2 + self.slots.index(name))
 
     def owner(self, column: int) -> int:
         """Which tensor a column belongs to."""

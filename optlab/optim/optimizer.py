@@ -4,7 +4,7 @@ import math
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 
@@ -14,9 +14,10 @@ from optlab.errors import ConfigError, NonFiniteError, unknown
 from optlab.optim.arena import Arena, check
 from optlab.optim.rules import as_settings
 from optlab.optim.settings import Settings, number
+from optlab.optim.state import checked, saved
 from optlab_kernels.fuse import G, fuse
 from optlab_kernels.reductions import all_finite, sum_of_squares
-from optlab_kernels.rule import GRADIENT_NORM, HIGH, HYPER, LOW, PARAMETER_NORM, SCALE, UPDATE_NORM, T
+from optlab_kernels.rule import GRADIENT_NORM, HYPER, PARAMETER_NORM, SCALE, UPDATE_NORM, Rule, T
 
 Policy = Literal["propagate", "raise", "skip"]
 POLICIES = ("propagate", "raise", "skip")
@@ -49,6 +50,9 @@ class Group:
 
 class Optimizer:
     """Steps a list of tensors in place: one compiled call, or one per group of parameters.
+
+    `copy.deepcopy` and pickle take the tensors along: ``copy.deepcopy((model, optimizer))`` trains on by itself; a copy
+    of the optimizer alone steps copies of the tensors, which are its ``params``.
 
     After construction each ``p.data`` and ``p.grad`` is a view of one flat array: ``p.grad[...] = g`` is legal,
     `zero_grad` fills it with zeros, it is never None.
@@ -103,17 +107,8 @@ class Optimizer:
                 raise ConfigError(f"all groups must need the same slots; {settings!r} needs others")
             _held_by(tensors[0].dtype, settings)
         self.arena = Arena(tensors, variant.slots)
-        for tensor in self.arena.tensors:
-            previous = tensor._owner() if tensor._owner is not None else None
-            if previous is not None:
-                previous._released = True
-            tensor._owner = weakref.ref(self)
-        self._released = False
-        self._versions = [tensor._version for tensor in tensors]
-        self._array = self.arena.array
         self._sign = -1.0 if maximize else 1.0
         self._with_norms = norms
-        self._step = fuse(variant, norms)
         self._controls = np.empty((len(listed), len(self.settings.control())))
         self.groups: list[Group] = []
         low = 0
@@ -122,11 +117,54 @@ class Optimizer:
             control[:] = settings.control(low, high)
             control[SCALE] = self._sign
             for i, slot in enumerate(variant.slots):
-                self._array[2 + i, low:high] = variant.start(slot, settings.hyper)
-            self.groups.append(Group(group, settings, control, self._array.dtype))
+                self.arena.array[2 + i, low:high] = variant.start(slot, settings.hyper)
+            self.groups.append(Group(group, settings, control, tensors[0].dtype))
             low = high
+        self._link()
+        self._own()
+
+    def _link(self) -> None:
+        """What follows from the arena, the controls and the settings: views of them, and the compiled step."""
+        self._array = self.arena.array
+        self._versions = [tensor._version for tensor in self.params]
+        self._step = fuse(self.rule, self._with_norms)
         # as a list: indexing rows of an array would make a new view in every step
         self._rows = list(self._controls)
+        for group, control in zip(self.groups, self._rows, strict=True):
+            group.control = control
+
+    def _own(self) -> None:
+        """Take the tensors over from the optimizers that had packed them."""
+        for tensor in self.params:
+            previous = tensor._owner() if tensor._owner is not None else None
+            if previous is not None:
+                previous._released = True
+            tensor._owner = weakref.ref(self)
+        self._released = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles are made of: everything but `_link`'s."""
+        linked = ("_array", "_versions", "_step", "_rows")
+        return {name: value for name, value in vars(self).items() if name not in linked}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Pack the tensors that were copied along; those of an optimizer that had lost its own stay as they are."""
+        vars(self).update(state)
+        self._link()
+        if not self._released:
+            self.arena.bind()
+            self._own()
+
+    def __copy__(self) -> NoReturn:
+        raise ConfigError(
+            "a shallow copy of an optimizer would step the same parameters; "
+            "copy them along: model, optimizer = copy.deepcopy((model, optimizer))"
+        )
+
+    @property
+    def rule(self) -> Rule:
+        """The update rule that its settings, or those of its groups, select."""
+        return self.groups[0].settings.variant
 
     @property
     def params(self) -> list[Tensor]:
@@ -207,37 +245,24 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of everything a resumed run needs besides the parameters; continues bit for bit."""
-        return {
-            "rule": self.settings.name,
-            "settings": [group.settings.to_dict() for group in self.groups],
-            "controls": self._controls.copy(),
-            "slots": {s: self._array[2 + i, : self.arena.size].copy() for i, s in enumerate(self.arena.slots)},
-            "skipped": self.skipped,
-        }
+        return saved(self)
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a `state_dict` of an optimizer with the same rule over as many parameters, grouped alike.
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a `state_dict` of an optimizer with the same rule over the same tensors, grouped alike.
 
         Raises:
-            ConfigError: another rule, other slots, another number of parameters; nothing is changed then.
+            ConfigError: it is not one, or of tensors of other shapes, names or dtype; the message names everything
+                that differs, and nothing is changed.
         """
-        if state["rule"] != self.settings.name:
-            raise ConfigError(f"the state is of the rule {state['rule']!r}, this optimizer runs {self.settings.name!r}")
-        settings = [type(self.settings)(**options) for options in state["settings"]]
-        slots = {k: np.asarray(v, self._array.dtype) for k, v in state["slots"].items()}
-        want = dict.fromkeys(self.arena.slots, (self.arena.size,))
-        controls = np.array(state["controls"], dtype=np.float64)
-        ends = [LOW, HIGH]
-        fits = controls.shape == self._controls.shape and (controls[:, ends] == self._controls[:, ends]).all()
-        if {k: v.shape for k, v in slots.items()} != want or not fits or len(settings) != len(self.groups):
-            raise ConfigError(f"the state's slots { ({k: v.shape for k, v in slots.items()}) } do not fit {want}")
-        self.skipped = int(state["skipped"])
-        self._controls[:] = controls
-        self.groups = [
-            Group(old.params, new, old.control, old.dtype) for old, new in zip(self.groups, settings, strict=True)
-        ]
-        for i, name in enumerate(self.arena.slots):
-            self._array[2 + i, : self.arena.size] = slots[name]
+        fits = checked(self, state)
+        self.skipped = fits.skipped
+        self._controls[:] = fits.controls
+        if self.clip_norm is None:  # else each step sets it
+            self._controls[:, SCALE] = self._sign
+        for group, settings in zip(self.groups, fits.settings, strict=True):
+            group.settings = settings
+        for i, numbers in enumerate(fits.slots):
+            self._array[2 + i, : self.arena.size] = numbers
 
     def __repr__(self) -> str:
         groups = "" if len(self.groups) == 1 else f"{len(self.groups)} groups, "

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from optlab.errors import ConfigError
+from optlab.optim.settings import RULES as RULES
 from optlab.optim.settings import Settings, parse, settings_class
 from optlab_kernels.jit import pointwise
 from optlab_kernels.rule import Rule
@@ -25,7 +26,7 @@ Adamax = settings_class(BUILT_IN["adamax"], "Adamax")
 Lion = settings_class(BUILT_IN["lion"], "Lion")
 
 _OURS = (SGD, Momentum, Adagrad, Adadelta, RMSProp, Adam, AdamW, AMSGrad, NAdam, Adamax, Lion)
-RULES: dict[str, type[Settings]] = {kind.rule.name: kind for kind in _OURS}
+RULES.update({kind.rule.name: kind for kind in _OURS})
 
 
 def as_settings(rule: "Settings | type[Settings] | str", **defaults: Any) -> Settings:

@@ -108,8 +108,16 @@ class Settings:
         """All values by name; ``type(settings)(**settings.to_dict())`` is equal to the settings."""
         return {**self.hyper._asdict(), "weight_decay": self.weight_decay, "convention": self.convention}
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return _remake, (type(self), {"convention": self.convention, **self._given})
+        if RULES.get(self.name) is not type(self):
+            raise ConfigError(f"{self!r} can't be pickled: the rule {self.name!r} was registered anew since")
+        return _remade, (self.name, {"convention": self.convention, **self._given})
 
     def _key(self) -> tuple[object, ...]:
         return type(self).rule, self.hyper, self.weight_decay, self.decoupled and self.weight_decay > 0
@@ -126,8 +134,14 @@ class Settings:
         return f"{self.title}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
 
-def _remake(kind: type[Settings], options: dict[str, Any]) -> Settings:
-    return kind(**options)
+RULES: dict[str, type[Settings]] = {}  # filled by rules.py
+
+
+def _remade(name: str, options: dict[str, Any]) -> Settings:
+    """Settings from a pickle, by the name of their rule: a user's own class is no attribute of a module."""
+    if name not in RULES:
+        raise unknown("rule", name, RULES)
+    return RULES[name](**options)
 
 
 def _checked(settings: Settings, name: str, value: Any) -> float | bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from optlab.errors import ConfigError
 from optlab.schedules.schedule import Rate, Schedule, checked
+from optlab.states import check_state
 
 NEGLIGIBLE = 1e-8  # torch keeps the rate where the change would not be above this
 
@@ -151,8 +152,7 @@ class Tracker:
         Raises:
             ConfigError: it is not one; nothing is changed then.
         """
-        if not isinstance(state, Mapping) or set(state) != set(self.state_dict()):
-            raise ConfigError(f"the state of a tracker has {', '.join(self.state_dict())}, got {state!r}")
+        check_state("a tracker", state, self.state_dict())
         lr = checked("lr", Rate, state["lr"])
         bad, cooling = (checked(k, Annotated[int, "[0, inf)"], state[k]) for k in ("bad", "cooling"))
         best = state["best"]

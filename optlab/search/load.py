@@ -3,7 +3,7 @@
 import copy
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, NoReturn, Self, SupportsIndex
 
 from optlab.errors import ConfigError, StorageError, unknown
 from optlab.plain import parsed
@@ -68,6 +68,12 @@ class Stored:
             return list(store.studies())
         finally:
             store.close()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:  # what copy, deepcopy and pickle call
+        raise ConfigError(
+            "a study can't be copied or pickled: it holds an open store and its lock; "
+            "open its file again with Study.open(storage), or keep its trials"
+        )
 
     def _begin(self, space: Space, sampler: Sampler, direction: str, name: str, store: Store) -> None:
         raise NotImplementedError

@@ -13,6 +13,7 @@ from optlab import locks
 from optlab.checks import check_count
 from optlab.errors import ConfigError, StorageError
 from optlab.files import check_writable, write_whole
+from optlab.states import as_numbers, check_state
 from optlab.train.history import direction
 
 if TYPE_CHECKING:
@@ -126,9 +127,16 @@ class EarlyStopping(Callback):
         return numbers | {f"model/{name}": value for name, value in self._kept.items()}
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """Take over a `state_dict`."""
-        self.best = float(state["best"])
-        self.best_epoch, self.waited = (int(n) for n in state["counts"])
+        """Take over a `state_dict`.
+
+        Raises:
+            ConfigError: it is not one; nothing is changed then.
+        """
+        check_state("EarlyStopping", state, ("best", "counts"), ("model/",))
+        best, counts = as_numbers("best", state["best"], ()), as_numbers("counts", state["counts"], (2,), kinds="iu")
+        if (counts < 0).any():
+            raise ConfigError(f"the epochs of EarlyStopping are whole numbers >= 0, got {counts.tolist()}")
+        self.best, (self.best_epoch, self.waited) = float(best), counts.tolist()
         self._kept = {key.removeprefix("model/"): v for key, v in state.items() if key.startswith("model/")}
 
 
@@ -146,6 +154,10 @@ class _Log(Callback):
     def check(self, run: "Training") -> None:
         """Refuse a file that can't be written."""
         check_writable(self.path, f"the log {self.path}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies have no open file; `on_start` opens theirs."""
+        return {**vars(self), "_file": None}
 
     def settings(self) -> dict[str, Any]:
         """The argument; a resume may run in another folder."""

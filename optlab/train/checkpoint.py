@@ -17,6 +17,7 @@ from optlab import locks
 from optlab.checks import check_count
 from optlab.errors import StorageError
 from optlab.files import check_folder, write_whole
+from optlab.states import as_numbers, check_state
 from optlab.train.callbacks import Callback
 from optlab.train.history import direction
 
@@ -120,9 +121,15 @@ class Checkpoint(Callback):
         }
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """Take over a `state_dict`; the best only of the curve that is watched now, too."""
+        """Take over a `state_dict`; the best only of the curve that is watched now, too.
+
+        Raises:
+            ConfigError: it is not one; nothing is changed then.
+        """
+        check_state("Checkpoint", state, ("best", "epoch", "monitor"))
+        best, epoch = as_numbers("best", state["best"], ()), as_numbers("epoch", state["epoch"], (), kinds="iu")
         if str(state["monitor"]) == (self.monitor or ""):
-            self._best, self._best_epoch = float(state["best"]), int(state["epoch"])
+            self._best, self._best_epoch = float(best), int(epoch)
 
     def _write(self, run: "Training") -> None:
         arrays, rest = run.state()

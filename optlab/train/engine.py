@@ -60,9 +60,15 @@ class Engine:
         self.inputs, self.outputs = widths(model)
         self._dtype = optimizer.arena.array.dtype
         self.class_weights = None if class_weights is None else as_weights(class_weights, self.outputs, self._dtype)
+        self.scaler = scaler
         self.scaling = [] if scaler is None else self._scaling(*scaler)
         self._norms = [layer for layer in model.modules() if isinstance(layer, BatchNorm1d)]
         self._finite: dict[str, weakref.ref[np.ndarray]] = {}  # the arrays that were last found to be finite
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy is made anew over the copies of model and optimizer, which hold all that lasts from epoch to epoch."""
+        names = ("batch_size", "loss", "label_smoothing", "class_weights", "l1", "l2", "scaler")
+        return _made, (type(self), self.model, self.optimizer, {name: getattr(self, name) for name in names})
 
     def epoch(self, x: Any, y: Any, order: Any = None, rates: Any = None) -> dict[str, np.ndarray]:
         """Train on the rows ``order`` (all in order if None) of ``x`` (n, inputs) and ``y``; one entry per step.
@@ -153,6 +159,10 @@ class Engine:
         if seen is None or seen() is not data:
             refuse(name, data)
             self._finite[name] = weakref.ref(data)
+
+
+def _made(kind: type[Engine], model: Module, optimizer: Optimizer, options: dict[str, Any]) -> Engine:
+    return kind(model, optimizer, **options)
 
 
 def refuse(name: str, data: np.ndarray) -> None:

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optlab.errors import unknown
+from optlab.errors import ConfigError, unknown
+from optlab.states import as_numbers, check_state
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+KINDS = ("epochs/", "steps/")
 
 
 class History(Mapping[str, np.ndarray]):
@@ -86,14 +90,20 @@ class History(Mapping[str, np.ndarray]):
         return by_epoch | by_step | {"seconds": np.array(self.seconds)}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take over a `state`."""
-        self.seconds = list(state["seconds"])
-        for key, value in state.items():
-            kind, _, name = key.partition("/")
-            if kind == "epochs":
-                self._epochs[name] = [float(v) for v in value]
-            elif kind == "steps":
-                self._steps[name] = [np.array(value)]
+        """Take over a `state`.
+
+        Raises:
+            ConfigError: it is not one; nothing is changed then.
+        """
+        check_state("a history", state, ("seconds",), KINDS)
+        curves = {key: as_numbers(key, value).astype(np.float64) for key, value in state.items()}
+        for key, curve in curves.items():
+            if curve.ndim != 1:
+                raise ConfigError(f"{key} is one row of numbers, got the shape {list(curve.shape)}")
+        by_kind = {kind: {k[len(kind) :]: v for k, v in curves.items() if k.startswith(kind)} for kind in KINDS}
+        self.seconds = curves["seconds"].tolist()
+        self._epochs = {name: curve.tolist() for name, curve in by_kind["epochs/"].items()}
+        self._steps = {name: [curve] for name, curve in by_kind["steps/"].items()}
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values."""

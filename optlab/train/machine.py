@@ -41,7 +41,7 @@ class Machine(Engine):
         for at, numbers in self.plan.fixed:
             self._work[at : at + numbers.size] = numbers
         self._machine = machine(self._dtype)
-        self._step = first_class(optimizer.settings.variant, self._dtype, optimizer._with_norms)
+        self._step = first_class(optimizer.rule, self._dtype, optimizer._with_norms)
         self._limits = np.array([optimizer.clip_value or 0.0, optimizer.clip_norm or 0.0, optimizer._sign])
         self._policy = POLICIES.index(optimizer.nonfinite)
 

@@ -224,6 +224,7 @@ class Training:
             "config": self.config.to_dict(),
             "data": {name: _digest(part) for name, part in (("train", self.train), ("val", self.val))},
             "model": self._made,
+            "parameters": optimizer["parameters"],
             "plateau": None if self.plateau is None else self.plateau.state_dict(),
             "callbacks": {name: callback.settings() for name, callback in self._named()},
         }
@@ -238,6 +239,7 @@ class Training:
             if rest["data"][name] != _digest(part):
                 raise ConfigError(f"the run had other data as {name}; give the same rows, standardised alike")
         optimizer = self.optimizer.state_dict()
+        optimizer["parameters"] = rest.get("parameters", optimizer["parameters"])  # older runs have none
         optimizer |= {"controls": arrays["optimizer/controls"], "slots": under("optimizer/slots/", arrays)}
         self.optimizer.load_state_dict(optimizer)
         self.history.restore(under("history/", arrays))
