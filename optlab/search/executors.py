@@ -113,8 +113,7 @@ class Foreign:
         if self.exposed:
             theirs = self._executor.submit(evaluate, self._objective, live, self._both)
         else:
-            sent = Live(live.number, live.params, live.seed)
-            theirs = self._executor.submit(evaluate_far, self._objective, sent.number, sent.params, sent.seed)
+            theirs = self._executor.submit(evaluate_far, self._objective, live.number, live.params, live.seed)
         ours: Future[Outcome] = Future()
         ours.set_running_or_notify_cancel()
         theirs.add_done_callback(lambda done: _pass_on(done, ours))

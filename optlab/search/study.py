@@ -15,7 +15,7 @@ from optlab.search.pruners import Pruner, replay
 from optlab.search.sampler import Observation, Sampler, sequence
 from optlab.search.space import Space
 from optlab.search.store import Moments, Store, batch_of
-from optlab.search.trial import Live, Outcome, Trial, judge, printable
+from optlab.search.trial import Live, Outcome, Trial, judge, printable, unheard
 from optlab.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -353,6 +353,9 @@ class Study(Stored):
         """Give back trials that did not end."""
         if numbers:
             self._store.release(numbers)
+        with self._lock:
+            for number in numbers:
+                self._silence(number)
 
     def others_running(self) -> bool:
         """Whether some trial still runs; asked when none of this driver's does."""
@@ -468,6 +471,12 @@ class Study(Stored):
         self._store.record(number, outcome)
         with self._lock:
             self._asked.discard(number)
-            self._lives.pop(number, None)
+            self._silence(number)
             if self._pruner is not None:
                 self._pruner.ended(number, outcome.state == "complete")
+
+    def _silence(self, number: int) -> None:
+        """Ignore what a thread that the trial left behind reports from now on."""
+        live = self._lives.pop(number, None)
+        if live is not None:
+            live.channel = unheard
