@@ -33,7 +33,11 @@ TOO_MANY_FAILED, ON_AN_EDGE = 4, 6
 @click.option("--sampler", help="gp, random, sobol, grid or refine; gp by default.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of the sampler and the trials; 0 by default.")
 @click.option("--workers", type=click.IntRange(min=1), help="Trials at once.")
-@click.option("--batch", type=click.IntRange(min=1), help="Propose so many together: the same at any --workers.")
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    help="Propose so many together: the same at any --workers (GP: on one kind of processor).",
+)
 @click.option("--dask", metavar="ADDR", help="Run on this Dask scheduler, tcp://host:port; 'local' starts one here.")
 @click.option("--pruner", help="median or halving: stop poor trials early.")
 @click.option("--storage", help="The file that keeps the trials; by default FILE.db or sweep.db.")

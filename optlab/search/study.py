@@ -169,7 +169,8 @@ class Study(Stored):
             max_failures: more failed trials than this end the run.
             pruner: "median", "halving" or a `Pruner` for trials that report.
             batch: propose so many trials together, when all before have ended; then a sampler that learns proposes the
-                same at any number of workers.
+                same at any number of workers. `GP` does so on one kind of processor: BLAS and the vector width decide
+                its last bits. Grid, Random and Sobol propose the same everywhere.
             total: the study gets no more trials than that, those before and those of other drivers included.
 
         Raises:

@@ -34,6 +34,7 @@ class GP(Sampler):
 
     The first ``initial`` results come from a scrambled Sobol sequence, unless there are others already. A batch is
     proposed as if the points before had given what the model expects of them, and so are trials that still run.
+    Proposals repeat bit for bit on one kind of processor; another one sums in another order.
 
     Args:
         seed: of the sequence and the candidates.
