@@ -5,9 +5,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, Self, SupportsIndex
 
+from optlab.checks import whole
 from optlab.errors import ConfigError, StorageError, unknown
 from optlab.plain import parsed
-from optlab.search.mistakes import shown, whole
+from optlab.search.mistakes import shown
 from optlab.search.sampler import Observation, Sampler, sampler_from_dict
 from optlab.search.space import Space
 from optlab.search.store import Store

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from optlab.checks import check_count
 from optlab.errors import ConfigError
 from optlab.search.load import Stored, bound, samplers
 from optlab.search.pruners import Pruner, replay
@@ -102,8 +103,8 @@ class Study(Stored):
         Raises:
             ConfigError: the sampler has nothing left (with ``n`` the list is shorter); ``params`` not in the space.
         """
-        if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
-            raise ConfigError(f"ask(n=) is a whole number from 1 on, got {n!r}")
+        if n is not None:
+            n = check_count("ask(n=)", n, 1)
         if params is not None and n is not None:
             raise ConfigError("ask takes n= or params=, not both")
         if params is not None:
@@ -126,7 +127,7 @@ class Study(Stored):
         Raises:
             ConfigError: both a value and an error, or a trial that was never asked for.
         """
-        number = trial if isinstance(trial, int) else trial.number
+        number = trial.number if isinstance(trial, Live | Trial) else check_count("a trial's number", trial)
         if error is not None and value is not None:
             raise ConfigError("tell takes a value or error=, not both")
         self._store.refresh()

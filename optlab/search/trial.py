@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn
 
+from optlab.checks import boolean, check_count
 from optlab.errors import ConfigError, OptlabError
 
 STATES = ("running", "complete", "failed", "pruned", "quarantined", "crashed")
@@ -93,13 +94,12 @@ class Live:
         number, reason = as_number(value)
         if number is None:
             raise ConfigError(f"a report is one number, got {reason}")
-        if isinstance(step, bool) or not hasattr(step, "__index__") or step < 0:
-            raise ConfigError(f"a report's step is a whole number from 0 on, got {step!r}")
+        step = check_count("a report's step", step)
         if os.getpid() != self._process:
             raise ConfigError("a report comes from the process that runs the trial; this is a fork of it")
         with self._lock:  # the same order here and there
-            self.reports.append((int(step), number))
-            self._poor = self.channel(int(step), number)
+            self.reports.append((step, number))
+            self._poor = self.channel(step, number)
 
     def should_prune(self) -> bool:
         """Whether the last report was poor enough to stop here; True makes this a pruned trial."""
@@ -115,7 +115,7 @@ def as_number(value: Any) -> tuple[float | None, str]:
     kind = type(value).__name__
     if value is None:
         return None, "None"
-    if isinstance(value, str | bytes | bytearray | bool | complex) or kind in ("bool_", "bool"):
+    if isinstance(value, str | bytes | bytearray | complex) or boolean(value) is not None:
         return None, f"{value!r:.60} ({kind})"
     if shape != ():
         return None, f"an array of shape {tuple(shape)} (return one number, as float(x[0]) or x.mean() is)"
