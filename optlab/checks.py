@@ -102,6 +102,19 @@ def check_flag(name: str, value: Any) -> bool:
     return flag
 
 
+def new_array(what: str, *shape: int) -> np.ndarray:
+    """Return an uninitialized float64 array of the size that ``what``, such as ``"steps=10"``, asks for.
+
+    Raises:
+        ConfigError: it does not fit into the memory.
+    """
+    try:
+        return np.empty(shape)
+    except (MemoryError, ValueError, OverflowError):
+        size = math.prod(shape) * 8 // 2**30
+        raise ConfigError(f"{what} takes {size:,} GiB of memory, more than there is; take less") from None
+
+
 @cache
 def interval(text: str) -> tuple[float, float]:
     """The ends of ``"[0, 1)"``.

@@ -49,7 +49,7 @@ def run(
     crew = crew_for(executor, objective, timeout)
     sweep = Sweep(study, crew, trials, retries, max_failures, batch, total)
     try:
-        with Interrupts("the running trials", _stop) as interrupts:
+        with Interrupts("the running trials and saving", _stop) as interrupts:
             sweep.work(interrupts)
     finally:
         try:
