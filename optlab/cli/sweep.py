@@ -74,6 +74,7 @@ def sweep(
     the objective's usual ones are searched.
     """
     from optlab.cli.plan import prepare, show_plan
+    from optlab.errors import StorageError
     from optlab.search.location import storage_path
 
     if file is None and options["objective"] is None:
@@ -93,6 +94,10 @@ def sweep(
         if path is not None:
             again = "" if resume else "; continue with: the same command and --resume"
             click.echo(f"optlab: saved {len(study.complete)} complete trials in {path}{again}", err=True)
+        raise
+    except StorageError:
+        if path is not None and study.lost():
+            _keep(study, path)
         raise
     _tell(study, path, time.perf_counter() - began, as_json, quiet)
     if problem:
@@ -168,6 +173,16 @@ def _run(
         if most is not None and failed > most
         else ""
     )
+
+
+def _keep(study: "Study", path: Path) -> None:
+    """Save what is known of a study whose file is gone, beside it."""
+    from shlex import quote
+
+    names = (path.with_stem(f"{path.stem}-kept{end}") for end in ("", *(f"-{n}" for n in range(2, 1000))))
+    kept = study.copy(next(name for name in names if not os.path.lexists(name)))
+    again = f"continue with: --storage {quote(str(kept))} --resume"
+    click.echo(f"optlab: all trials are kept in {kept}; {again}", err=True)
 
 
 def _tell(study: "Study", path: Path | None, seconds: float, as_json: bool, quiet: bool) -> None:

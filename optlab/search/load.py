@@ -73,7 +73,7 @@ class Stored:
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:  # what copy, deepcopy and pickle call
         raise ConfigError(
             "a study can't be copied or pickled: it holds an open store and its lock; "
-            "open its file again with Study.open(storage), or keep its trials"
+            "open its file again with Study.open(storage), or copy that: study.copy(path)"
         )
 
     def _begin(self, space: Space, sampler: Sampler, direction: str, name: str, store: Store) -> None:

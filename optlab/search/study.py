@@ -180,7 +180,10 @@ class Study(Stored):
         """
         from optlab.search.run import run
 
-        run(self, objective, trials, executor, retries, timeout, max_failures, pruner, batch, total)
+        try:
+            run(self, objective, trials, executor, retries, timeout, max_failures, pruner, batch, total)
+        finally:
+            self._store.checkpoint()
 
     # --- what is known ------------------------------------------------------------------------------------------------
 
@@ -262,6 +265,18 @@ class Study(Stored):
         from optlab.search.repeats import repeat
 
         return repeat(self, objective, n)
+
+    def copy(self, path: str | os.PathLike[str]) -> Path:
+        """Write everything into a new file, as of now, while drivers run; return its path.
+
+        The copy has no drivers: what runs now is unfinished there. It works for a study in memory too, and for one
+        whose file was deleted, moved or replaced: also results that could not be written are in the copy.
+
+        Raises:
+            ConfigError: ``path`` names no file.
+            StorageError: there is a file already, or it can't be written.
+        """
+        return self._store.copy(path)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """A row per trial."""
@@ -363,6 +378,10 @@ class Study(Stored):
         """Whether some trial still runs; asked when none of this driver's does."""
         self._store.refresh()
         return self._store.running
+
+    def lost(self) -> str:
+        """Return what became of the file while it was open, so that nothing can be written; "" if all is well."""
+        return self._store.lost()
 
     def note(self, number: int, text: str) -> None:
         """Write into the log."""
