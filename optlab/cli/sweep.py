@@ -79,7 +79,7 @@ def sweep(
 
     if file is None and options["objective"] is None:
         raise click.UsageError("expected a sweep file, or --objective", click.get_current_context())
-    spec, objective = prepare(file, settings, params, options)
+    spec, objective = prepare(file, settings, params, options, quiet)
     default = f"{file.stem if file else 'sweep'}.db"
     path = storage_path(next(place for place in (storage, spec.storage, default) if place is not None))
     name = spec.name or (file.stem if file else spec.objective)

@@ -288,7 +288,9 @@ class Database:
         # The tables are counted first: another driver may make them between the two questions.
         tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         application = self._pragma("application_id")
-        if application != APPLICATION:
+        if application == APPLICATION:
+            snapshot.check_tables(self._db, self.path)
+        else:
             if application or tables:
                 raise StorageError(f"{self.path} is an SQLite file of another program; give another name")
             self._db.execute("BEGIN IMMEDIATE")
@@ -297,7 +299,7 @@ class Database:
                     raise sqlite3.DatabaseError("less than a page is left of it")  # SQLite takes that for empty
                 bring(self._db, since=0)
             self._db.execute("COMMIT")
-        elif self._pragma("user_version") < VERSION:
+        if self._pragma("user_version") < VERSION:
             self._db.execute("BEGIN IMMEDIATE")
             bring(self._db, since=self._pragma("user_version"))  # another driver may have been faster
             self._db.execute("COMMIT")

@@ -340,7 +340,7 @@ class Store:
             *row, owner, self._last = line
             try:
                 trial = _read(*row, space=self._identity[2], known=self.trials.get(row[0]))
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, RecursionError) as error:
                 where = f"{self._db.path}: trial {row[0]}"
                 raise StorageError(f"{where} makes no sense ({error}); move the file away to begin again") from error
             self._keep(trial, owner)
@@ -363,7 +363,7 @@ def _read(
     """A row of the table; SQLite has no checksums, so that a bit may have flipped in it.
 
     Raises:
-        TypeError, ValueError: it makes no sense.
+        TypeError, ValueError, RecursionError: it makes no sense.
     """
     seed, started, finished, starts = rest
     if not isinstance(number, int) or not 0 <= number < LARGEST or not isinstance(seed, int):
@@ -374,12 +374,13 @@ def _read(
         raise ValueError(f"its error is {error!r}")
     if state not in STATES:
         raise ValueError(f"its state is {state!r}")
-    if (value is None) == (state == "complete") or not isfinite(value or 0.0):
+    known_value = value is None or (isinstance(value, float) and isfinite(value))
+    if (value is None) == (state == "complete") or not known_value:
         raise ValueError(f"it is {state} with the value {value!r}")
     if not isinstance(starts, int) or not 0 <= starts < 1 << 31:
         raise ValueError(f"it was begun {starts!r} times")
-    told = tuple((int(step), float(at)) for step, at in parsed(reports)) if reports else ()
-    params = known.params if known else space.recorded(parsed(text))
+    told = tuple((int(step), float(at)) for step, at in json.loads(reports)) if reports else ()
+    params = known.params if known else space.recorded(json.loads(text))
     return Trial(number, params, value, state, error, told, seed, started, finished, starts)
 
 

@@ -1,6 +1,7 @@
 """`fit`: train a model on data, and get the curves back."""
 
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -158,7 +159,11 @@ def _resumed(
 
 
 def _made_again(settings: dict[str, Any], given: set[str], directory: Path) -> list[Callback]:
-    """The callbacks of the run whose kind is not given anew."""
+    """The callbacks of the run whose kind is not given anew.
+
+    A checkpoint may be somebody else's, so that a log is only written where the run is: no file elsewhere is replaced
+    because a manifest names it.
+    """
     again: list[Callback] = []
     for name, options in settings.items():
         kind = name.rpartition("-")[0]
@@ -168,4 +173,9 @@ def _made_again(settings: dict[str, Any], given: set[str], directory: Path) -> l
             again.append(checkpoint.Checkpoint(directory, **options))
         else:
             again += [made(**options) for made in (EarlyStopping, CSVLog, JSONLog) if made.__name__ == kind]
+    for log in [callback for callback in again if isinstance(callback, CSVLog | JSONLog)]:
+        if not log.path.resolve().is_relative_to(directory.resolve()):
+            again.remove(log)
+            name = type(log).__name__
+            warnings.warn(f"the run's {name} wrote to {log.path}, outside {directory}: give it again", stacklevel=4)
     return again

@@ -57,10 +57,15 @@ class RunDirectory:
         digest = plain.pop("sha256", None)
         if hashlib.sha256(_text(plain).encode()).hexdigest() != digest:
             raise StorageError(f"{self.path / CONFIG} is damaged or was edited: it does not match its sha256")
-        if plain.pop("version") != VERSION:
+        if plain.pop("version", None) != VERSION:
             raise StorageError(f"{self.path / CONFIG} is of another version; this optlab reads {VERSION}")
-        self.digest = str(plain.pop("digest"))
-        self.recipe = Recipe.from_dict(plain)
+        self.digest = str(plain.pop("digest", ""))
+        try:
+            self.recipe = Recipe.from_dict(plain)
+        except ConfigError:
+            raise
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise StorageError(f"{self.path / CONFIG} makes no sense: {error}") from None
 
     @classmethod
     def new(cls, recipe: Recipe, path: Path | None = None) -> Self:
