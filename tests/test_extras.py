@@ -1,6 +1,7 @@
 """An extra that is not installed is named in one line wherever it is needed, in Python and on the command line."""
 
 import importlib
+import json
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from optlab.cli.bench import TABLES
 from optlab.data.catalogue import DATASETS
 from optlab.data.fetch import fetch
 from optlab.errors import OptlabError
+from optlab.nn import MLP
 from optlab.search import Random, Study
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +37,7 @@ COMMANDS = {
         (2, "convert", "theirs.db", "--from", "optuna"),
     ],
     "parquet": [],
+    "safetensors": [],
     "peers": [(2, "bench", table, "--peers") for table in TABLES if table != "search"],  # which says who is missing
 }
 CALLS = {
@@ -50,8 +53,23 @@ CALLS = {
         lambda study: importlib.import_module("optlab.integrations.optuna"),
     ],
     "parquet": [lambda study: study.to_parquet("study.parquet")],
+    "safetensors": [
+        lambda study: MLP([1, 1]).save("model.safetensors"),
+        lambda study: MLP([1, 1]).load(safetensors_file("theirs.safetensors")),
+    ],
     "peers": [],
 }
+
+
+def safetensors_file(name):
+    """The arrays of MLP([1, 1]), written as the format's documentation says."""
+    header = {
+        "0.weight": {"dtype": "F32", "shape": [1, 1], "data_offsets": [0, 4]},
+        "0.bias": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]},
+    }
+    text = json.dumps(header).encode()
+    Path(name).write_bytes(len(text).to_bytes(8, "little") + text + bytes(8))
+    return name
 
 
 def cases(uses):

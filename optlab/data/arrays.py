@@ -1,8 +1,5 @@
 """A user's own file: .csv, .tsv, .npy or .npz, read within bounds and never unpickled."""
 
-import math
-import re
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,16 +7,10 @@ import numpy as np
 
 from optlab.data.bounded import Reader
 from optlab.data.dataset import Dataset, from_arrays
+from optlab.data.npy import opened, read_array
 from optlab.data.tables import NUMBER, read_csv
 from optlab.errors import ConfigError, DataError
 
-LONGEST = 10_000  # bytes of an .npy header; NumPy itself trusts no longer one
-HEADER = re.compile(
-    r"\{\s*'descr':\s*'([<>|=]?)([a-zA-Z?])(\d{0,6})',\s*'fortran_order':\s*(True|False),"
-    r"\s*'shape':\s*\(((?:\d{1,19},?\s*){0,4})\),?\s*\}\s*",
-    re.ASCII,
-)
-RATIO, FREE = 200, 64 << 20  # a member that unpacks to more than FREE bytes is at most RATIO times its packed size
 SPLIT, WHOLE = ("x_train", "y_train", "x_test", "y_test"), (("x", "y"), ("X", "y"))
 MANY = 20  # so many different labels are always plausible
 
@@ -72,7 +63,7 @@ def read(
                 return _dataset(path, *read_csv(path, label, header, dtype, index), task, dtype)
             case ".npy":
                 with path.open("rb") as file:
-                    table = _array(Reader(path, file), path.stat().st_size)
+                    table = _filled(path, read_array(Reader(path, file), path.stat().st_size))
                 return _dataset(path, *_columns(path, table, label), task, dtype)
             case ".npz":
                 return _npz(path, task, dtype)
@@ -127,6 +118,14 @@ def _as_numbers(labels: np.ndarray, task: str | None) -> np.ndarray | None:
     return None
 
 
+def _filled(name: Path | str, array: np.ndarray) -> np.ndarray:
+    if array.ndim > 4:
+        raise DataError(f"{name}: has {array.ndim} dimensions, expected at most 4, or is malformed")
+    if not array.size:
+        raise DataError(f"{name}: is empty: {array.shape} of {array.dtype}")
+    return array
+
+
 def _columns(path: Path, table: np.ndarray, label: str | int) -> tuple[np.ndarray, np.ndarray]:
     if table.ndim != 2 or table.shape[1] < 2 or table.dtype.kind == "U":
         raise DataError(
@@ -141,19 +140,12 @@ def _columns(path: Path, table: np.ndarray, label: str | int) -> tuple[np.ndarra
 
 def _npz(path: Path, task: str | None, dtype: str) -> Dataset:
     """Arrays by name; what the zip's headers claim is compared with the file before anything is unpacked."""
-    size = path.stat().st_size
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            wanted = next((names for names in (SPLIT, *WHOLE) if members.keys() >= set(names)), None)
-            if wanted is None:
-                found = ", ".join(map(ascii, list(members)[:20])) or "nothing"
-                raise DataError(f"{path}: expected arrays x and y, or {', '.join(SPLIT)}; it has {found}")
-            arrays = [_member(path, archive, members[name], size) for name in wanted]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path}: is no sound .npz file: {error}") from None
+    with path.open("rb") as file, opened(path, file) as archive:
+        wanted = next((names for names in (SPLIT, *WHOLE) if set(archive.names) >= set(names)), None)
+        if wanted is None:
+            found = ", ".join(map(ascii, archive.names[:20])) or "nothing"
+            raise DataError(f"{path}: expected arrays x and y, or {', '.join(SPLIT)}; it has {found}")
+        arrays = [_filled(f"{path}: {name!a}", archive.read(name)) for name in wanted]
     if wanted is not SPLIT:
         return _dataset(path, _pictures(arrays[0]), arrays[1], task, dtype)
     x, y, x_test, y_test = arrays
@@ -170,48 +162,3 @@ def _npz(path: Path, task: str | None, dtype: str) -> Dataset:
 def _pictures(x: np.ndarray) -> np.ndarray:
     """Grey pictures may come as (n, height, width, 1)."""
     return x[..., 0] if x.ndim == 4 and x.shape[3] == 1 else x
-
-
-def _member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo, size: int) -> np.ndarray:
-    name = f"{path}: {info.filename!a}"
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DataError(f"{name} is packed by method {info.compress_type}, expected stored or deflated")
-    if info.compress_size > size or info.file_size > max(FREE, RATIO * info.compress_size):
-        packed = min(info.compress_size, size)
-        raise DataError(f"{name} claims {info.file_size} bytes packed into {packed}; unpacked, use np.savez")
-    with archive.open(info) as stream:
-        return _array(Reader(name, stream), info.file_size)
-
-
-def _array(reader: Reader, size: int) -> np.ndarray:
-    """An array from the .npy file that ``reader`` gives, of ``size`` bytes in all; NumPy's format 1.0 or 2.0."""
-    start = reader.take(8, "the start of an .npy file")
-    if start[:6] != b"\x93NUMPY" or start[6] not in (1, 2):
-        reader.refuse(f"begins with {start!r}, expected an .npy file of version 1.0 or 2.0")
-    length = int.from_bytes(reader.take(2 * start[6], "the header's length"), "little")
-    if length > LONGEST:
-        reader.refuse(f"declares a header of {length} bytes, expected {LONGEST} at most")
-    header = reader.take(length, "the header")
-    parts = HEADER.fullmatch(header.decode("latin-1"))
-    if parts is None or parts[2] not in "biufU?":
-        objects = "Python objects, which are pickles and can run code" if b"O" in header else "neither numbers nor text"
-        reader.refuse(f"holds {objects}, or is malformed: header {ascii(header.decode('latin-1').strip())[:200]}")
-    order, kind, width, fortran, dims = parts.groups()
-    shape = tuple(int(side) for side in dims.replace(",", " ").split())
-    try:
-        dtype = np.dtype(f"{order}{kind}{width}")
-    except TypeError:
-        reader.refuse(f"has the unknown element type {order}{kind}{width}")
-    declared = math.prod(shape) * dtype.itemsize
-    if declared != size - reader.at:
-        reader.refuse(f"declares {shape} of {dtype}, {declared} bytes; it has {size - reader.at} after the header")
-    if not declared:
-        reader.refuse(f"is empty: {shape} of {dtype}")
-    elements = np.empty(declared, np.uint8)
-    reader.fill(elements, f"{declared} bytes of elements")
-    reader.end()
-    if kind == "U":
-        points = elements.view(f"{order}u4")
-        if np.any((points > 0x10FFFF) | ((points >= 0xD800) & (points <= 0xDFFF))):
-            reader.refuse("has text that is not Unicode")
-    return elements.view(dtype).reshape(shape, order="F" if fortran == "True" else "C")

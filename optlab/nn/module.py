@@ -179,18 +179,24 @@ class Module:
         return evaluate(self, data, unseal, force=force)
 
     def save(self, path: str | Path) -> Path:
-        """Write parameters and buffers to ``path``, an npz; `load` reads it.
+        """Write parameters and buffers to ``path``: as .safetensors if it ends so, else as .npz; `load` reads both.
+
+        Names and shapes are ours: a `Linear` has its weight as (inputs, outputs), the transpose of PyTorch's.
 
         Raises:
+            ConfigError: the suffix of another format, such as .pt; or the package safetensors is not installed.
             StorageError: it can't be written; what was there before is unharmed.
         """
-        from optlab.train.checkpoint import save
+        from optlab.nn.serialize import save
 
         save(Path(path), self.state_dict())
         return Path(path)
 
     def load(self, path: str | Path) -> Self:
-        """Take over parameters and buffers from an npz of `save`, or the best ones of a `Checkpoint`'s directory.
+        """Take over parameters and buffers from a file of `save`, or the best ones of a `Checkpoint`'s directory.
+
+        The format is known by the file's first bytes. Names and shapes are compared before anything else is read, so
+        that no file takes more memory than the model.
 
         Raises:
             ConfigError: names or shapes differ; nothing is changed then.
@@ -198,7 +204,7 @@ class Module:
         """
         from optlab.train.checkpoint import weights
 
-        self.load_state_dict(weights(path))
+        self.load_state_dict(weights(path, self.state_dict()))
         if Path(path).is_dir():  # the test set that was opened there stays opened
             self.directory = Path(path).absolute()
         return self

@@ -3,8 +3,7 @@
 import math
 from typing import Any
 
-from optlab.checks import finite, whole
-from optlab.search.mistakes import Found, shown
+from optlab.search.mistakes import Found, number, shown, whole
 from optlab.search.parameters import Choice, Float, Int, Parameter
 
 MAX_POINTS = 100_000
@@ -42,7 +41,7 @@ def axis_bounds(given: Any, parameter: Parameter, path: str, found: Found) -> tu
     low, high = parameter.low, parameter.high
     if given is None:
         return low, high
-    ends = [finite(end) for end in given] if isinstance(given, list | tuple) else []
+    ends = [number(end) for end in given] if isinstance(given, list | tuple) else []
     if len(ends) != 2 or ends[0] is None or ends[1] is None or not low <= ends[0] < ends[1] <= high:
         found.append((path, f"must be (low, high) within [{low!r}, {high!r}], got {shown(given)}"))
         return low, high

@@ -13,6 +13,7 @@ from optlab import locks
 from optlab.checks import check_count
 from optlab.errors import ConfigError, StorageError
 from optlab.files import check_writable, write_whole
+from optlab.nn.serialize import check_fit
 from optlab.states import as_numbers, check_state
 from optlab.train.history import direction
 
@@ -93,8 +94,10 @@ class EarlyStopping(Callback):
         self._kept: dict[str, np.ndarray] = {}
 
     def check(self, run: "Training") -> None:
-        """Refuse a curve that there will not be."""
+        """Refuse a curve that there will not be, and kept parameters of another model."""
         run.need(self.monitor)
+        if run.epoch and self._kept:
+            check_fit({name: (value.dtype, value.shape) for name, value in self._kept.items()}, run.model.state_dict())
 
     def on_start(self, run: "Training") -> None:
         """A callback used for a second training starts anew."""

@@ -1,22 +1,21 @@
 """Checkpoints: arrays in an npz, the rest in a manifest with its sha256, both written whole or not at all."""
 
 import hashlib
-import io
 import json
 import re
-import struct
 import warnings
-import zipfile
-import zlib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from optlab import locks
-from optlab.checks import check_count
-from optlab.errors import StorageError
+from optlab.checks import check_count, is_whole
+from optlab.data.npy import opened
+from optlab.errors import ConfigError, DataError, StorageError
 from optlab.files import check_folder, write_whole
+from optlab.nn.serialize import load, packed, unpacked
 from optlab.states import as_numbers, check_state
 from optlab.train.callbacks import Callback
 from optlab.train.history import direction
@@ -27,11 +26,8 @@ if TYPE_CHECKING:
 FOLDER = "checkpoints"
 NAME = re.compile(r"epoch-(\d+)\.json")
 VERSION = 1
-# what zipfile and NumPy raise on a damaged file
-BROKEN = (
-    *(ValueError, TypeError, AttributeError, LookupError, ArithmeticError, EOFError, RuntimeError, MemoryError),
-    *(zipfile.BadZipFile, zlib.error, struct.error),
-)
+MODEL = "model/"  # before the names of a model's arrays
+MANIFEST_BYTES, PIECE = 16 << 20, 1 << 20
 State = tuple[dict[str, np.ndarray], dict[str, Any]]  # arrays, and what JSON holds
 
 
@@ -128,12 +124,16 @@ class Checkpoint(Callback):
         """
         check_state("Checkpoint", state, ("best", "epoch", "monitor"))
         best, epoch = as_numbers("best", state["best"], ()), as_numbers("epoch", state["epoch"], (), kinds="iu")
-        if str(state["monitor"]) == (self.monitor or ""):
+        monitor = np.asarray(state["monitor"])
+        if monitor.dtype.kind != "U" or monitor.ndim:
+            raise ConfigError(f"monitor is a text, got {monitor.dtype} of the shape {list(monitor.shape)}")
+        if str(monitor) == (self.monitor or ""):
             self._best, self._best_epoch = float(best), int(epoch)
 
     def _write(self, run: "Training") -> None:
         arrays, rest = run.state()
-        write(self.directory, run.epoch, arrays, {**rest, "best_epoch": self._best_epoch or None})
+        more = {"best_epoch": self._best_epoch or None, "directory": str(self.directory.absolute())}
+        write(self.directory, run.epoch, arrays, {**rest, **more})
         self._written = run.epoch
         old = [number for number in numbers(self.directory)[: -self.keep] if number != self._best_epoch]
         try:
@@ -150,9 +150,7 @@ def write(directory: Path, number: int, arrays: dict[str, np.ndarray], rest: dic
     Raises:
         StorageError: the disk is full, or can't be written; what was there before is unharmed.
     """
-    content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **arrays)
-    data, (npz, manifest) = content.getvalue(), _paths(directory, number)
+    data, (npz, manifest) = packed(arrays), _paths(directory, number)
     body = {**rest, "version": VERSION, "bytes": len(data), "npz_sha256": hashlib.sha256(data).hexdigest()}
     try:
         write_whole(npz, data)
@@ -161,34 +159,85 @@ def write(directory: Path, number: int, arrays: dict[str, np.ndarray], rest: dic
         raise StorageError(f"the checkpoint {error}; earlier ones are whole") from None
 
 
+@dataclass(frozen=True)
+class Saved:
+    """A whole checkpoint: its content matches its checksums. ``rest`` is what JSON holds; arrays are read if asked for.
+
+    Raises:
+        StorageError: it is missing or damaged in any bit.
+    """
+
+    directory: Path
+    number: int
+    rest: dict[str, Any] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        npz, manifest = _paths(self.directory, self.number)
+        try:
+            with manifest.open("rb") as file:
+                raw = file.read(MANIFEST_BYTES)
+            with npz.open("rb") as file:
+                size, digest = file.seek(0, 2), hashlib.sha256()
+                file.seek(0)
+                while piece := file.read(PIECE):
+                    digest.update(piece)
+        except OSError as error:
+            raise StorageError(f"the checkpoint {npz.stem} can't be read: {error.strerror}: {error.filename}") from None
+        try:
+            body = json.loads(raw)
+            intact = _sealed({k: v for k, v in body.items() if k != "sha256"}) == raw
+        except (ValueError, AttributeError, RecursionError):
+            intact = False
+        if not intact:
+            raise StorageError(f"the checkpoint {manifest} is damaged: its content does not match its sha256")
+        if body.get("version") != VERSION:
+            found = body.get("version")
+            raise StorageError(f"the checkpoint {manifest} has version {found!r}, this optlab reads {VERSION}")
+        if (size, digest.hexdigest()) != (body.get("bytes"), body.get("npz_sha256")):
+            raise StorageError(f"the checkpoint {npz} is damaged: its content does not match its sha256")
+        for name in ("epoch", "step", "best_epoch"):
+            if not is_whole(body.get(name), 1) and (name, body.get(name, 0)) != ("best_epoch", None):
+                raise StorageError(f"the checkpoint {manifest} is damaged: {name} is {body.get(name)!r}")
+        object.__setattr__(self, "rest", body)
+
+    def __str__(self) -> str:
+        return f"the checkpoint {_paths(self.directory, self.number)[1]}"
+
+    def arrays(self, prefix: str = "", model: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+        """Return the arrays whose names begin with ``prefix``; those of ``model`` are compared before they are read.
+
+        Raises:
+            ConfigError: names, shapes or types are not those of ``model``.
+            StorageError: they are not what `Checkpoint` writes.
+        """
+        path, _ = _paths(self.directory, self.number)
+        try:
+            with path.open("rb") as file, opened(path, file) as archive:
+                if not archive.stored():
+                    raise DataError(f"{path}: its arrays are packed, or lie over each other")
+                found = {}
+                if model is not None:
+                    found = {MODEL + name: value for name, value in unpacked(archive, model, MODEL).items()}
+                others = [name for name in archive.names if name.startswith(prefix) and name not in found]
+                return found | {name: archive.read(name) for name in others}
+        except DataError as error:
+            raise StorageError(f"the checkpoint {error}") from None
+        except OSError as error:
+            raise StorageError(f"the checkpoint {path} can't be read: {error.strerror}") from None
+
+
 def read(directory: Path, number: int) -> State:
     """The arrays and the rest of one checkpoint.
 
     Raises:
         StorageError: it is missing or damaged in any bit.
     """
-    npz, manifest = _paths(directory, number)
-    try:
-        raw, data = manifest.read_bytes(), npz.read_bytes()
-    except OSError as error:
-        raise StorageError(f"the checkpoint {npz.stem} can't be read: {error.strerror}: {error.filename}") from None
-    try:
-        body = json.loads(raw)
-        intact = _sealed({k: v for k, v in body.items() if k != "sha256"}) == raw
-    except (ValueError, AttributeError, RecursionError):
-        intact = False
-    if not intact:
-        raise StorageError(f"the checkpoint {manifest} is damaged: its content does not match its sha256")
-    if body["version"] != VERSION:
-        raise StorageError(f"the checkpoint {manifest} has version {body['version']}, this optlab reads {VERSION}")
-    if len(data) != body["bytes"] or hashlib.sha256(data).hexdigest() != body["npz_sha256"]:
-        raise StorageError(f"the checkpoint {npz} is damaged: its content does not match its sha256")
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return dict(arrays), body
+    saved = Saved(directory, number)
+    return saved.arrays(), saved.rest
 
 
-def newest(directory: str | Path) -> State:
-    """The newest whole checkpoint; a damaged one is passed over with a warning.
+def last(directory: str | Path) -> Saved:
+    """Return the newest whole checkpoint; a damaged one is passed over with a warning.
 
     Raises:
         StorageError: there is none.
@@ -196,58 +245,59 @@ def newest(directory: str | Path) -> State:
     directory, problems = Path(directory), []
     for number in reversed(numbers(directory)):
         try:
-            state = read(directory, number)
+            saved = Saved(directory, number)
         except StorageError as error:
             problems.append(str(error))
             continue
         for problem in problems:
-            warnings.warn(f"{problem}; the one before it is used", stacklevel=2)
-        return state
+            warnings.warn(f"{problem}; the one before it is used", stacklevel=3)
+        return saved
     why = problems[0] if problems else "was it made by ol.Checkpoint?"
     raise StorageError(f"{directory / FOLDER} has no whole checkpoint: {why}")
 
 
-def best(directory: str | Path) -> State:
-    """The best checkpoint by what its `Checkpoint` watched, else the newest."""
-    arrays, rest = newest(directory)
-    number = rest["best_epoch"]
-    if number is None or number == rest["epoch"]:
-        return arrays, rest
-    try:
-        return read(Path(directory), number)
-    except StorageError as error:
-        warnings.warn(f"{error}; the newest is used", stacklevel=2)
-        return arrays, rest
-
-
-def weights(path: str | Path) -> dict[str, np.ndarray]:
-    """A model's state from an npz file, or from the best checkpoint of a directory.
+def newest(directory: str | Path) -> State:
+    """The arrays and the rest of the newest whole checkpoint.
 
     Raises:
+        StorageError: there is none.
+    """
+    saved = last(directory)
+    return saved.arrays(), saved.rest
+
+
+def best(directory: str | Path) -> State:
+    """The arrays and the rest of the best checkpoint by what its `Checkpoint` watched, else of the newest."""
+    saved = _best(directory)
+    return saved.arrays(), saved.rest
+
+
+def _best(directory: str | Path) -> Saved:
+    saved = last(directory)
+    number = saved.rest["best_epoch"]
+    if number is None or number == saved.number:
+        return saved
+    try:
+        return Saved(Path(directory), number)
+    except StorageError as error:
+        warnings.warn(f"{error}; the newest is used", stacklevel=4)
+        return saved
+
+
+def weights(path: str | Path, model: dict[str, np.ndarray] | None = None) -> dict[str, np.ndarray]:
+    """A model's state from a file of `Module.save`, or from the best checkpoint of a directory.
+
+    ``model`` is the state of the model that is to take it over: what does not fit is refused before it is read.
+
+    Raises:
+        ConfigError: names, shapes or types are not those of ``model``.
         StorageError: nothing there, or damaged.
     """
     path = Path(path)
-    if path.is_dir():
-        arrays, _ = best(path)
-        return {key.removeprefix("model/"): value for key, value in arrays.items() if key.startswith("model/")}
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:  # np.load alone leaks a broken one
-            return dict(arrays)
-    except OSError as error:
-        raise StorageError(f"the model {path} can't be read: {error.strerror or error}") from None
-    except BROKEN as error:
-        raise StorageError(f"{path} is no model that model.save wrote, or it is damaged: {error}") from None
-
-
-def save(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write an npz, whole or not at all.
-
-    Raises:
-        StorageError: the disk is full, or can't be written.
-    """
-    content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **arrays)
-    write_whole(path, content.getvalue())
+    if not path.is_dir():
+        return load(path, model)
+    arrays = _best(path).arrays(MODEL, model)
+    return {name.removeprefix(MODEL): value for name, value in arrays.items()}
 
 
 def numbers(directory: Path) -> list[int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from optlab.data.augment import Augment
-from optlab.errors import ConfigError
+from optlab.errors import ConfigError, OptlabError, StorageError
 from optlab.locks import exclusive, of_folder
 from optlab.nn.module import Module
 from optlab.optim.settings import Settings
@@ -20,6 +20,9 @@ from optlab.train.evaluate import as_part
 from optlab.train.history import History
 from optlab.train.progress import progress
 from optlab.train.training import Training, same, under
+
+# what a manifest can raise that Checkpoint did not write
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 
 def fit(
@@ -135,47 +138,57 @@ def _resumed(
         if isinstance(callback, checkpoint.Checkpoint) and callback.directory.absolute() != directory.absolute():
             raise ConfigError(f"a resumed run stays in its directory {directory}, got Checkpoint({callback.directory})")
     lock = of_folder(directory)
-    if checkpoint.numbers(directory):
-        held.enter_context(
-            exclusive(lock, f"the run directory {directory}")
-        )  # first: what is read must stay the newest
-    arrays, rest = checkpoint.newest(directory)
-    instead = {"steps": None} if "epochs" in options else {}
-    config = Config.from_dict({**rest["config"], **instead, **options})
-    callbacks += _made_again(rest["callbacks"], {type(callback).__name__ for callback in callbacks}, directory)
-    same(model, rest["model"])
+    if checkpoint.numbers(directory):  # before it is read: what is read must stay the newest
+        held.enter_context(exclusive(lock, f"the run directory {directory}"))
+    saved = checkpoint.last(directory)
     before = model.state_dict()
-    model.load_state_dict(under("model/", arrays))  # first: the machine's plan holds the seeds of dropout
     try:
+        instead = {"steps": None} if "epochs" in options else {}
+        config = Config.from_dict({**saved.rest["config"], **instead, **options})
+        callbacks += _made_again(saved.rest, {type(callback).__name__ for callback in callbacks}, directory)
+        same(model, saved.rest["model"])
+        arrays = saved.arrays(model=before)
+        model.load_state_dict(under("model/", arrays))  # first: the machine's plan holds the seeds of dropout
         training = Training(model, *parts, config, callbacks)
-        training.restore(arrays, rest)
+        training.restore(arrays, saved.rest)
         training.claim(held, lock)
-    except Exception:
+    except Exception as error:
         model.load_state_dict(before)
+        if isinstance(error, MALFORMED) and not isinstance(error, OptlabError):
+            raise StorageError(f"{saved} holds what Checkpoint does not write: {error!r}") from error
         raise
     if options:
         training.stopped = None  # asked to go on
     return training
 
 
-def _made_again(settings: dict[str, Any], given: set[str], directory: Path) -> list[Callback]:
-    """The callbacks of the run whose kind is not given anew.
-
-    A checkpoint may be somebody else's, so that a log is only written where the run is: no file elsewhere is replaced
-    because a manifest names it.
-    """
+def _made_again(rest: dict[str, Any], given: set[str], directory: Path) -> list[Callback]:
+    """The callbacks of the run whose kind is not given anew."""
     again: list[Callback] = []
-    for name, options in settings.items():
+    for name, options in rest["callbacks"].items():
         kind = name.rpartition("-")[0]
         if kind in given or options is None:
             continue
         if kind == checkpoint.Checkpoint.__name__:
             again.append(checkpoint.Checkpoint(directory, **options))
-        else:
-            again += [made(**options) for made in (EarlyStopping, CSVLog, JSONLog) if made.__name__ == kind]
-    for log in [callback for callback in again if isinstance(callback, CSVLog | JSONLog)]:
-        if not log.path.resolve().is_relative_to(directory.resolve()):
-            again.remove(log)
-            name = type(log).__name__
-            warnings.warn(f"the run's {name} wrote to {log.path}, outside {directory}: give it again", stacklevel=4)
+        elif kind == EarlyStopping.__name__:
+            again.append(EarlyStopping(**options))
+        for log in (CSVLog, JSONLog):
+            if kind == log.__name__:
+                path = _inside(directory, Path(options["path"]), rest.get("directory"))
+                if path is None:
+                    outside = f"{log.__name__}({options['path']!r}) is not in {directory}"
+                    warnings.warn(f"{outside}: give it again to go on with it", stacklevel=4)
+                else:
+                    again.append(log(path))
     return again
+
+
+def _inside(directory: Path, path: Path, before: str | None) -> Path | None:
+    """Where a log of the run is now: the directory may have been moved. None if it is not inside the directory, since a
+    checkpoint from somebody else must not say which files are written."""
+    for base in (Path(before) if before else directory, directory):
+        if path.absolute().is_relative_to(base.absolute()):
+            here = directory / path.absolute().relative_to(base.absolute())
+            return here if here.resolve().is_relative_to(directory.resolve()) else None
+    return None

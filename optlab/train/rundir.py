@@ -62,10 +62,8 @@ class RunDirectory:
         self.digest = str(plain.pop("digest", ""))
         try:
             self.recipe = Recipe.from_dict(plain)
-        except ConfigError:
-            raise
-        except (ValueError, TypeError, LookupError, AttributeError) as error:
-            raise StorageError(f"{self.path / CONFIG} makes no sense: {error}") from None
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise StorageError(f"{self.path / CONFIG} is no recipe of a run: {error!r}") from None
 
     @classmethod
     def new(cls, recipe: Recipe, path: Path | None = None) -> Self:
@@ -159,15 +157,15 @@ class RunDirectory:
                     f"{self.path / HISTORY} is damaged; without it, the checkpoints' curves are used"
                 ) from None
         elif checkpoint.numbers(self.path):
-            arrays, _ = checkpoint.newest(self.path)
-            history.restore({k.removeprefix("history/"): v for k, v in arrays.items() if k.startswith("history/")})
+            arrays = checkpoint.last(self.path).arrays("history/")
+            history.restore({name.removeprefix("history/"): value for name, value in arrays.items()})
         return history
 
     @cached_property
     def best_epoch(self) -> int | None:
         """The epoch of the best checkpoint, from 1; None without whole checkpoints."""
         try:
-            _, rest = checkpoint.newest(self.path)
+            rest = checkpoint.last(self.path).rest
         except StorageError:
             return None
         return int(rest["best_epoch"] or rest["epoch"])

@@ -20,7 +20,7 @@ from optlab.interrupt import Interrupts, leave
 from optlab.locks import exclusive
 from optlab.nn.layers import BatchNorm1d
 from optlab.nn.module import Module
-from optlab.optim.optimizer import Optimizer
+from optlab.optim.optimizer import NORMS, Optimizer
 from optlab.schedules import ReduceOnPlateau, Schedule
 from optlab.train.callbacks import Callback
 from optlab.train.config import Config
@@ -129,11 +129,7 @@ class Training:
     def run(self) -> History:
         """Train to the end, or until something ends it; `fit` says what comes back."""
         history = self.history
-        finishing = "this epoch and saving" if any(callback.saves for callback in self.callbacks) else "this epoch"
-        with (
-            Interrupts(finishing) as interrupts,
-            ExitStack() as ends,
-        ):  # every callback that began gets its end, whatever fails
+        with Interrupts() as interrupts, ExitStack() as ends:  # every callback that began gets its end, whatever fails
             try:
                 for callback in sorted(self.callbacks, key=lambda callback: type(callback).locks is not Callback.locks):
                     callback.on_start(self)
@@ -165,18 +161,20 @@ class Training:
         steps = min(self.steps_per_epoch, self.steps - self.step)
         rows = order[: min(self._rows, steps * self.config.batch_size)]
         rates = self._rates(steps)
-        records: list[dict[str, np.ndarray]] = []  # an epoch that a signal ends leaves none of its steps in the history
+        losses: list[np.ndarray] = []
         try:
-            for record, _ in self._batches(rows, rates):
-                records.append(record)
+            for record, some in self._batches(rows, rates):
+                self.history.add_steps({**record, "lr": some})
+                losses.append(record["loss"])
         except NonFiniteError as error:
-            done = self._add_steps([*records, error.record], rates)
-            nothing = dict.fromkeys(self.curves, np.nan) | {"lr": float(rates[done - 1])}
+            done = len(error.record["loss"])
+            at = sum(map(len, losses))
+            self.history.add_steps({**error.record, "lr": rates[at : at + done]})
+            nothing = dict.fromkeys(self.curves, np.nan) | {"lr": float(rates[at + done - 1])}
             self.history.add_epoch(nothing, time.perf_counter() - began)
             raise
-        self._add_steps(records, rates)
         self.epoch, self.step = self.epoch + 1, self.step + steps
-        values = {"train_loss": float(np.concatenate([record["loss"] for record in records]).mean())}
+        values = {"train_loss": float(np.concatenate(losses).mean())}
         if self.val is not None:
             held = score(self.model, self.val, self.loss)
             values["val_loss"] = held.loss
@@ -186,15 +184,6 @@ class Training:
         if self.plateau is not None:
             self.optimizer.lr = self.plateau.update(values.get("val_loss", values["train_loss"]))
         self.history.add_epoch(values, time.perf_counter() - began)
-
-    def _add_steps(self, records: list[dict[str, np.ndarray]], rates: np.ndarray) -> int:
-        """Write the steps of an epoch into the history; how many there are."""
-        done = 0
-        for record in records:
-            taken = len(record["loss"])
-            self.history.add_steps({**record, "lr": rates[done : done + taken]})
-            done += taken
-        return done
 
     def _rates(self, steps: int) -> np.ndarray:
         """The learning rate of each step of this epoch."""
@@ -255,6 +244,10 @@ class Training:
         self.optimizer.load_state_dict(optimizer)
         self.history.restore(under("history/", arrays))
         self.epoch, self.step, self.stopped = rest["epoch"], rest["step"], rest["stopped"]
+        lengths = {len(curve) for curve in self.history.values()}, {len(curve) for curve in self.history.steps.values()}
+        names = {"loss", "lr", *(NORMS if self.config.norms else ())}
+        if lengths != ({self.epoch}, {self.step}) or [*self.history] != self.curves or {*self.history.steps} != names:
+            raise ConfigError(f"the run's curves are not those of {self.epoch} epochs and {self.step} steps")
         if self.plateau is not None:
             self.plateau.load_state_dict(rest["plateau"])
         left = {name.partition("/")[0] for name in under("callbacks/", arrays)}
