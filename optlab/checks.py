@@ -13,13 +13,21 @@ from optlab.errors import ConfigError
 INTERVAL = re.compile(r"\s*([\[(])\s*([^,]+),\s*([^\])]+)([\])])\s*")
 
 
-def is_whole(value: Any, least: float = -math.inf) -> bool:
-    """Whether it is a whole number of Python's or NumPy's, from ``least`` on; 1.0 and True are none.
+def whole(value: Any) -> int | None:
+    """A whole number of Python's or NumPy's as an int; None for anything else, 1.0 and True included.
 
-    >>> is_whole(2, least=2), is_whole(2.0), is_whole(True)
-    (True, False, False)
+    >>> whole(np.int8(2)), whole(2.0), whole(True)
+    (2, None, None)
     """
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= least)
+    if isinstance(value, int | np.integer) and not isinstance(value, bool):
+        return int(value)
+    return None
+
+
+def is_whole(value: Any, least: float = -math.inf) -> bool:
+    """Whether it is a whole number, from ``least`` on."""
+    number = whole(value)
+    return number is not None and number >= least
 
 
 def real(value: Any) -> float | None:
@@ -34,25 +42,77 @@ def real(value: Any) -> float | None:
     return None
 
 
-def check_count(name: str, value: Any, least: int = 0) -> None:
-    """Refuse what is not a whole number of at least ``least``.
-
-    Raises:
-        ConfigError: it is not.
-    """
-    if not is_whole(value, least):
-        raise ConfigError(f"{name} is a whole number >= {least}, got {value!r}")
-
-
-def check_amount(name: str, value: Any) -> None:
-    """Refuse what is not a finite number of at least 0.
-
-    Raises:
-        ConfigError: it is not.
-    """
+def finite(value: Any) -> float | None:
+    """`real`, but None for NaN and the infinities, too."""
     number = real(value)
-    if number is None or not 0.0 <= number < math.inf:
+    return number if number is not None and math.isfinite(number) else None
+
+
+def boolean(value: Any) -> bool | None:
+    """True or False, Python's or NumPy's, as a bool; None for anything else, 1 included."""
+    return bool(value) if isinstance(value, bool | np.bool_) else None
+
+
+def check_count(name: str, value: Any, least: int = 0, most: float = math.inf) -> int:
+    """Return a whole number from ``least`` to ``most`` as an int.
+
+    Raises:
+        ConfigError: it is not one.
+    """
+    number = whole(value)
+    if number is None or not least <= number <= most:
+        above = "" if most == math.inf else f" and <= {most}"
+        raise ConfigError(f"{name} is a whole number >= {least}{above}, got {value!r}")
+    return number
+
+
+def check_number(name: str, value: Any, bounds: str, *, what: str = "a number") -> float:
+    """Return a number of the interval ``bounds`` as a float; ``what`` says what the number is.
+
+    Raises:
+        ConfigError: it is not one.
+    """
+    number = finite(value)
+    if number is None or not within(number, bounds):
+        raise ConfigError(f"{name} is {what} in {bounds}, got {value!r}")
+    return number
+
+
+def check_amount(name: str, value: Any) -> float:
+    """Return a finite number of at least 0 as a float.
+
+    Raises:
+        ConfigError: it is not one.
+    """
+    number = finite(value)
+    if number is None or number < 0.0:
         raise ConfigError(f"{name} is a finite number >= 0, got {value!r}")
+    return number
+
+
+def check_flag(name: str, value: Any) -> bool:
+    """Return True or False, Python's or NumPy's, as a bool.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    flag = boolean(value)
+    if flag is None:
+        raise ConfigError(f"{name} is True or False, got {value!r}")
+    return flag
+
+
+def new_array(what: str, *shape: int) -> np.ndarray:
+    """Return an uninitialized float64 array of the size that ``what``, such as ``"steps=10"``, asks for.
+
+    Raises:
+        ConfigError: it does not fit into the memory.
+    """
+    try:
+        return np.empty(shape)
+    except (MemoryError, ValueError, OverflowError):
+        size = math.prod(shape) * 8 // 2**30
+        raise ConfigError(f"{what} takes {size:,} GiB of memory, more than there is; take less") from None
 
 
 @cache

@@ -84,14 +84,14 @@ class Process(NamedTuple):
     seconds: float  # of the processor
 
 
-def processes(group: int) -> dict[int, Process]:
-    """Living processes of a group."""
-    found = {}
+def processes(temporary: Path) -> dict[int, Process]:
+    """Living processes whose temporary files go there: a driver and what it started, in whatever process group."""
+    found, mark = {}, f"TMPDIR={temporary}".encode()
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
             if entry.name.isdigit():
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                if int(fields[2]) == group and fields[0] not in "ZX":
+                if fields[0] not in "ZX" and mark in (entry / "environ").read_bytes().split(b"\0"):
                     seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
                     found[int(entry.name)] = Process((entry / "cmdline").read_text(), seconds)
     return found
@@ -137,7 +137,8 @@ class Endurance:
         self.slopes: list[float] = []  # bytes per trial, in the long studies
         self.descriptors: list[tuple[int, int]] = []  # there, early and late
         self.undisturbed: dict[tuple[str, int], dict[int, tuple]] = {}
-        (folder / "tmp").mkdir()
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir()
         (folder / "apart.py").write_text(APART)
         self.file = folder / "digits.toml"  # a trial that happens to be killed twice is no poison
         self.file.write_text("retries = 100\n" + (ROOT / "docs" / "digits.toml").read_text("utf-8"), "utf-8")
@@ -150,7 +151,7 @@ class Endurance:
         command += ["--trials", str(kind.trials), "--workers", str(workers)]
         command += ["--batch", str(kind.batch)] * (kind.batch is not None) + ["--resume"] * resume
         paths = os.pathsep.join(map(str, (ROOT, ROOT / "kernels", self.folder)))
-        environment = {**os.environ, "PYTHONPATH": paths, "TMPDIR": str(self.folder / "tmp")}
+        environment = {**os.environ, "PYTHONPATH": paths, "TMPDIR": str(self.temporary)}
         self.said = file.with_suffix(".txt").open("w+")
         return subprocess.Popen(
             command, env=environment, stdout=subprocess.DEVNULL, stderr=self.said, text=True, process_group=0
@@ -177,7 +178,7 @@ class Endurance:
             self.resumes += bool(known)
             fault = self.disturb(process, kind, name, until, len(known))
             where = f"study {number} ({name}, seed {seed}) after {fault or 'its own end'}"
-            self.buried(process.pid, where)
+            self.buried(where)
             rows = table(file)
             self.check(rows, known, want, where)
             self.judge_end(process.returncode, fault, len(known) < len(rows), where)
@@ -188,7 +189,7 @@ class Endurance:
         self.full[name] += 1
         self.sizes[name].append(file.stat().st_size)
         left = [path.name for path in self.folder.glob(f"{number}.*") if path.suffix not in (".db", ".txt")]
-        left += os.listdir(self.folder / "tmp")
+        left += os.listdir(self.temporary)
         if left:
             self.complain(f"study {number} left {', '.join(left)}")
         file.unlink()
@@ -205,7 +206,7 @@ class Endurance:
             self.tell()
             seen = look(process.pid)
             looks += [seen] if seen else []
-            spent |= {pid: found.seconds for pid, found in processes(process.pid).items()}
+            spent |= {pid: found.seconds for pid, found in processes(self.temporary).items()}
             if time.monotonic() > began + PATIENCE:
                 self.complain(f"a driver of {name} did not end")
                 process.kill()
@@ -225,7 +226,7 @@ class Endurance:
     def strike(self, process: "subprocess.Popen[str]", fault: str) -> str | None:
         """Make a fault; None if there was nothing to make it of."""
         if fault == FAULTS[1]:
-            workers = [pid for pid, found in processes(process.pid).items() if "spawn_main" in found.command]
+            workers = [pid for pid, found in processes(self.temporary).items() if "spawn_main" in found.command]
             if not workers:
                 return None
             with suppress(ProcessLookupError):
@@ -243,10 +244,10 @@ class Endurance:
         self.slopes.append((middle[1] - middle[0]) / trials_between)
         self.descriptors.append((max(seen.files for seen in early), max(seen.files for seen in late)))
 
-    def buried(self, group: int, where: str) -> None:
+    def buried(self, where: str) -> None:
         """Wait until nothing of a driver lives on."""
         began = time.monotonic()
-        while left := processes(group):
+        while left := processes(self.temporary):
             waited = time.monotonic() - began
             self.slowest_death = max(self.slowest_death, waited)
             if waited > BURIAL:

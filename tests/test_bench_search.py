@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_cli import optlab
 
-from optlab.bench import search, search_cells, search_cost, search_peers, search_ranks
+from optlab.bench import search, search_cells, search_cost, search_peers, search_ranks, search_resume
 from optlab.bench.problems import Problem, branin, real
 from optlab.bench.search_ranks import medians, pairs, ranks
 from optlab.errors import ConfigError
@@ -230,6 +230,23 @@ def test_goals_say_what_was_measured():
     row = {"to gp": "botorch", "behind, final": 1.2, "± final": 0.1}
     ranked = [{"sampler": n, "rank final": 1.5, "rank mean": m} for n, m in (("gp", 1.4), ("botorch", 1.6))]
     assert [line[:6] for line in search.goals_of_regret(ranked, [row])] == ["MISSED", "MISSED", "met   "]
+
+
+def test_the_first_suggestion_after_a_resume_is_timed_without_and_with_saved_fits(monkeypatch, capsys):
+    seen = []
+
+    def seconds(path):
+        study = search_resume.Study(search_cost.bowl().space, search_resume.GP(seed=0), storage=path)
+        seen.append((len(study.complete), bool(study._store.states())))
+        search_resume.first_ask(str(path))
+        return json.loads(capsys.readouterr().out)
+
+    monkeypatch.setattr(search_resume, "seconds", seconds)
+    [row] = search_resume.rows([12])
+    assert seen == [(12, False), (12, True)]
+    assert (row["results"], row["resumed s"] > 0) == (12, True)
+    lines = search_resume.goals([{"results": 1000, "resumed s": 0.31}, {"results": 3000, "resumed s": 1.0}, row])
+    assert [line[:6] for line in lines] == ["MISSED", "met   "]
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Checkpoints: a resumed run is bit for bit the one that was not stopped, and no damage goes unseen."""
 
+import hashlib
 import io
 import json
 import os
@@ -15,7 +16,8 @@ from runs import assert_same, contents, network, parts, pictures, table, trained
 
 import optlab as ol
 from optlab.data.augment import Augment
-from optlab.train import checkpoint
+from optlab.train import checkpoint, rundir
+from optlab.train.config import Config
 
 ROOT = Path(__file__).parents[1]
 FLIPS, CUTS = (1000, 100) if LONG else (50, 5)
@@ -503,3 +505,41 @@ def test_settings_from_numpy_are_written(tmp_path):
     trained(network(), train, val, callbacks=[ol.Checkpoint(tmp_path)], **options)
     plain = trained(network(), train, val, epochs=2, batch_size=9, seed=3, l2=0.25)
     assert_same(trained(network(seed=1), train, val, resume=tmp_path), plain)
+
+
+@pytest.mark.parametrize("log", [ol.CSVLog, ol.JSONLog])
+@pytest.mark.fault(31, cases=2)
+def test_a_manifest_names_no_file_elsewhere_that_is_replaced(log, tmp_path):
+    """A checkpoint may be somebody else's: resumed, it emptied whatever file its manifest named as a log."""
+    train, val, _ = parts()
+    mine, run = tmp_path / "precious", tmp_path / "run"
+    trained(network(), train, val, epochs=1, callbacks=[log(mine), ol.Checkpoint(run)])
+    mine.write_text("mine")
+    for hidden in (mine, run / ".." / "precious"):
+        manifest = run / "checkpoints" / "epoch-00001.json"
+        body = {key: value for key, value in json.loads(manifest.read_bytes()).items() if key != "sha256"}
+        body["callbacks"][f"{log.__name__}-0"]["path"] = str(hidden)
+        manifest.write_bytes(checkpoint._sealed(body))
+        with pytest.warns(UserWarning, match="outside .* give it again"):
+            ol.fit(network(), train, val, resume=run, epochs=1)
+        assert mine.read_text() == "mine"
+    ol.fit(network(), train, val, resume=run, epochs=2, callbacks=[log(mine)])
+    assert "mine" not in mine.read_text()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"config": []}, {"model": {}}, {"source": "digits"}, {"config": {"rule": 3}}, {"a": 1}]
+)
+@pytest.mark.fault(31)
+def test_a_run_directory_with_another_recipe_is_refused(wrong, tmp_path):
+    plain = {"version": 1, "digest": "x", "source": {"name": "digits", "data_dir": None}, "split": {"test": 0.1}}
+    plain |= {
+        "model": {"hidden": [4], "dtype": "float32"},
+        "config": Config("adam").to_dict(),
+        "patience": None,
+        **wrong,
+    }
+    digest = hashlib.sha256(rundir._text(plain).encode()).hexdigest()
+    (tmp_path / "config.json").write_text(json.dumps({**plain, "sha256": digest}))
+    with pytest.raises(ol.StorageError, match="makes no sense"):
+        rundir.RunDirectory(tmp_path)

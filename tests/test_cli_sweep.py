@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -329,3 +331,26 @@ def test_settings_as_options():
 def test_help_is_quick_to_read():
     text = optlab("sweep", "--help", check=0).stdout
     assert "optlab sweep sweep.toml --workers 2" in text
+
+
+@pytest.mark.fault(31, cases=4)
+def test_what_is_imported_is_said_and_comes_from_this_call(folder):
+    """A study's file names an objective and a mean too; these are never imported, also on a resume."""
+    (folder / "bad.py").write_text("from pathlib import Path\nPath('MARK').touch()\ndef call(params): return 0.0\n")
+    text = 'objective = "mine:corner"\ntrials = 4\nsampler = { name = "gp", initial = 2, mean = "mine:corner" }\n'
+    (folder / "own.toml").write_text(text + "[space]\nx = { low = -1, high = 1 }\n")
+    first = sweep(folder, "own.toml", "--trials", 3)
+    assert "optlab: importing mine:corner, mine:corner\n" in first.stderr
+    with closing(sqlite3.connect(folder / "own.db")) as db:
+        [kept] = db.execute("SELECT settings FROM sweep").fetchone()
+        db.execute("UPDATE sweep SET settings = ?", (kept.replace('"mean": "mine:corner"', '"mean": "bad:call"'),))
+        db.commit()
+    resumed = sweep(folder, "own.toml", "--resume", "-q", "--json")
+    assert resumed.stderr == ""
+    assert document(resumed)["trials"] == {"complete": 4}
+    with closing(sqlite3.connect(folder / "own.db")) as db:
+        db.execute("UPDATE sweep SET settings = ?", (kept.replace("mine:corner", "bad:call"),))
+        db.commit()
+    assert "objective 'bad:call'" in sweep(folder, "own.toml", "--resume", check=2).stderr
+    optlab("report", "own.db", "--html", "page.html", cwd=folder, check=0)
+    assert not (folder / "MARK").exists()

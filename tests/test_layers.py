@@ -1,6 +1,7 @@
 """The architecture as a test: who may import whom, what an import costs, who may compile, what a figure has."""
 
 import ast
+import functools
 import inspect
 import subprocess
 import sys
@@ -81,6 +82,7 @@ def imports(path):
     return visitor.found
 
 
+@functools.cache
 def tree(path):
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
@@ -191,3 +193,49 @@ def test_a_figure_has_what_a_figure_needs(id):
         function = getattr(module, name)
         assert list(inspect.signature(function).parameters) == arguments
         assert function.__module__ == module.__name__
+
+
+# Who turns a name or bytes into code, and from where: SECURITY.md has a row for each.
+LOADERS = {
+    "import_module": {
+        "optlab.lazy",  # the facade's own names
+        "optlab.gallery",  # figures, by the names of their files
+        "optlab.data.catalogue",  # data sets, from a table in the source
+        "optlab.search.sampler",  # samplers, from a table in the source
+        "optlab.search.functions",  # the user's functions, by names that the user gave in this call
+    },
+    "loads": {  # pickles
+        "optlab_kernels.cache",  # the compiled-code cache
+        "optlab.search.processes",  # what a driver hands to workers that it started
+        "optlab.integrations.dask",  # what a driver hands to its cluster
+    },
+    "eval": set(),
+    "exec": set(),
+    "__import__": set(),
+    "Unpickler": set(),
+}
+PLAIN = {"json", "tomllib"}  # their loads makes values
+
+
+def called(path, name):
+    """Calls of ``name`` or ``x.name`` with something else than a text of the source."""
+    for node in ast.walk(tree(path)):
+        if not isinstance(node, ast.Call) or (node.args and isinstance(node.args[0], ast.Constant)):
+            continue
+        function = node.func
+        if isinstance(function, ast.Name) and function.id == name:
+            yield node
+        elif isinstance(function, ast.Attribute) and function.attr == name:
+            owner = function.value.id if isinstance(function.value, ast.Name) else ""
+            if owner not in PLAIN and not (name in ("eval", "exec") and owner):  # model.eval() is a mode
+                yield node
+
+
+@pytest.mark.parametrize("name", LOADERS)
+@pytest.mark.fault(31)
+def test_names_and_pickles_become_code_in_known_places_only(name):
+    places = {module_name(path) for path in FILES if part_of(module_name(path)) != "bench" and any(called(path, name))}
+    passed_on = {"optlab.integrations.dask"} if name == "loads" else set()  # to be called on the cluster
+    assert places | passed_on == LOADERS[name]
+    for path in FILES:
+        assert all(ast.unparse(k.value) == "False" for k in keywords(path, "allow_pickle"))

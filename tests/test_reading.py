@@ -9,11 +9,11 @@ from contextlib import closing, suppress
 
 import matplotlib
 import pytest
-from sweeps import SPACE, begun, bowl, child, ran, table
+from sweeps import SPACE, begun, bowl, child, ran, study_of, table
 
 from optlab.cli import _code
-from optlab.errors import ConfigError
-from optlab.search import GP, Float, Random, Space, Study, schema
+from optlab.errors import ConfigError, StorageError
+from optlab.search import GP, Float, Random, Sobol, Space, Study, schema
 
 matplotlib.use("agg")
 
@@ -218,3 +218,187 @@ def test_reading_leaves_file_and_folder_as_they_are(kind, tmp_path, capsys):
         study.run(bowl, trials=1)
         assert table(Study.open(path)) == table(ran(Study(SPACE, Random(seed=1)), 7))
         study.close()
+
+
+def test_a_study_that_is_open_is_read_beside_its_driver(tmp_path):
+    """In this process, whose locks an open and close of the file would drop, and in another one."""
+    path = tmp_path / "a.db"
+    driver = begun(path, 3)
+    reader = Study.open(path)
+    assert table(reader) == table(driver)
+    driver.run(bowl, trials=3)
+    assert len(reader.trials) == 6
+    script = (
+        "import sys; from sweeps import *; study = Study.open(sys.argv[1]); print(len(study.trials))\n"
+        "study.tell(study.ask(params=study.best.params), 0.0); print(len(study.trials))"
+    )
+    assert child(script, path).stdout.split() == ["6", "7"]
+    driver.run(bowl, trials=1)
+    assert [len(study.trials) for study in (driver, reader)] == [8, 8]
+    assert driver._store._db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert driver._store._db.execute("SELECT count(*) FROM driver").fetchone() == (2,)  # the first, and who told
+    path.unlink()
+    assert len(reader.trials) == 8
+    reader.close(), driver.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork") or os.geteuid() != 0, reason="changes its user, which only root may")
+@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.fault(32)
+def test_a_file_in_a_folder_that_one_may_only_read(kind, tmp_path):
+    """In a child that is nobody: for root every folder is writable."""
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    FILES[kind](archive / "a.db")
+    before = contents(archive)
+    for place in (archive, *(place for place in tmp_path.parents if place.stat().st_mode & 0o77 == 0)):
+        place.chmod(0o755)
+    tmp_path.chmod(0o755)
+    script = (
+        "import os, sys; from sweeps import *; os.seteuid(65534)\n"
+        "study = Study.open(sys.argv[1], sampler=Random(seed=1)); print(len(study.trials))\n"
+        "try: study.ask()\n"
+        "except OSError as error: print(type(error).__name__, error)\n"
+        "print(len(study.trials))"
+    )
+    told = child(script, archive / "a.db")
+    first, refused, last = told.stdout.splitlines()
+    assert (first, last) == ("6", "6"), told
+    assert refused.startswith("StorageError")
+    assert "can't be written" in refused
+    assert contents(archive) == before
+
+
+@pytest.mark.parametrize("place", ["", "no.db", ".", "pipe", "a\0b", "x" * 300, ":memory:", "text", "empty"])
+@pytest.mark.fault(32)
+def test_what_holds_no_study_is_refused(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if place == "pipe":
+        os.mkfifo("pipe")
+    (tmp_path / "text").write_text("lr,loss\n" * 100)
+    (tmp_path / "empty").touch()
+    before = contents(tmp_path) if place != "pipe" else None
+    for use in (Study.open, Study.list):
+        with pytest.raises((StorageError, ConfigError)):
+            use(place)
+    assert before is None or contents(tmp_path) == before
+
+
+def test_which_study_of_a_file(tmp_path):
+    path = tmp_path / "a.db"
+    for name in ("first", "second"):
+        study_of(storage=path, name=name, direction="maximize").close()
+    assert Study.list(path) == ["first", "second"]
+    assert Study.open(path, "second").name == "second"
+    assert Study.open(path, "first").direction == "maximize"
+    with pytest.raises(ConfigError, match="holds 2 studies; choose one by its name: first, second"):
+        Study.open(path)
+    with pytest.raises(ConfigError, match="did you mean 'second'"):
+        Study.open(path, "secnd")
+    with pytest.raises(ConfigError, match="sampler"):
+        Study.open(path, "first", sampler="gp")
+    assert Study.open(path, "first", sampler=Sobol(seed=2)).sampler == Sobol(seed=2)
+
+
+# --- values that make no sense ----------------------------------------------------------------------------------------
+
+DEEP = "[" * 5000 + "]" * 5000
+HUGE = "1" + "0" * 5000
+ODD = (
+    DEEP,
+    HUGE,
+    "",
+    "{",
+    "null",
+    "[]",
+    "3",
+    '"x"',
+    "{}",
+    "[1]",
+    "NaN",
+    '{"x": NaN}',
+    '{"a": ' + "[" * 60 + "]" * 60 + "}",
+)
+SAMPLERS = ('"gp"', "[]", "3", '{"name": []}', '{"name": "gp", "seed": []}', '{"name": "gp", "seed": -1}')
+SAMPLERS += (
+    '{"name": "gp", "prior": [1]}',
+    '{"name": "gp", "prior": {"x": {"a": [[1]]}}}',
+    '{"name": "gp", "mean": 3}',
+)
+SAMPLERS += ('{"name": "grid", "axes": [1]}', '{"name": "grid", "points": 1e9}', '{"name": "gp", "noise": "x"}')
+SAMPLERS += (
+    '{"name": "grid", "axes": {"x": [5, 5]}}',
+    '{"seed": 0}',
+    '{"name": "gp", "new": 1}',
+    '{"name": "gp", "mean": ":"}',
+)
+COLUMNS = ("number", "params", "state", "value", "error", "reports", "seed", "started", "finished", "starts", "changed")
+VALUES = (None, -1, 2**63 - 1, 1e300, -1e308, "x", b"\xff", b"", "complete", "running", DEEP, HUGE, "{}", '{"x": "a"}')
+VALUES += ('{"y": 1}', '{"x": 1e999}', '{"x": [1]}', '{"x": ' + HUGE + "}", "[[0, 1]]", "[[[]]]", '[["a", 1]]', "[0]")
+ROWS = [
+    *(("study", "space", text) for text in (*ODD, '{"x": [' + DEEP + "]}", '{"x": {"low": ' + HUGE + ', "high": 1}}')),
+    *(("study", "direction", value) for value in ("up", "", b"minimize", 3)),
+    *(("study", "name", value) for value in (b"\xff\xfe", b"study", "")),
+    *(("sweep", "settings", text) for text in (*ODD, None, 3, b"\xff")),
+    *(("sweep", "settings", f'{{"sampler": {text}}}') for text in SAMPLERS),
+    *(("sweep", "settings", f'{{"objective": {text}, "settings": {text}, "first": {text}}}') for text in SAMPLERS[:4]),
+    *(("trial", column, value) for column in COLUMNS for value in VALUES),
+]
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sound") / "a.db"
+    study = Study(Space(x=Float(0, 1)), Random(seed=1), storage=path)
+    study.describe({"objective": "bowl", "settings": {}, "sampler": {"name": "random", "seed": 1}})
+    study.run(lambda params: params["x"], trials=9)
+    study.close()
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("table", ["study", "sweep", "trial"])
+@pytest.mark.fault(31, cases=len(ROWS) // 3)
+def test_values_that_make_no_sense_end_in_a_documented_error(table, sound, tmp_path, capsys):
+    path, read = tmp_path / "a.db", 0
+    for row, column, value in ROWS:
+        if row != table:
+            continue
+        path.write_bytes(sound)
+        with closing(sqlite3.connect(path)) as db:
+            where = "WHERE number = 8" if table == "trial" else ""
+            db.execute(f"UPDATE OR IGNORE {table} SET {column} = ? {where}", (value,))
+            with suppress(sqlite3.IntegrityError):
+                db.commit()
+        before = path.read_bytes()
+        code = _code(["report", str(path), "--json"])
+        told = capsys.readouterr()
+        assert code in (0, 2, 5), (column, value, told.err)
+        read += code == 0
+        if code == 0:
+            study = Study.open(path)
+            with suppress(ConfigError, StorageError):  # a sampler that can only be shown; moments that make no sense
+                study.replay()
+            assert repr(study)
+            study.to_json(tmp_path / "a.json")
+            study.to_csv(tmp_path / "a.csv")
+            study.close()
+        assert path.read_bytes() == before
+    assert read
+
+
+@pytest.mark.parametrize(
+    "hidden", ["VIEW v AS SELECT 1", "TRIGGER t AFTER INSERT ON driver BEGIN DELETE FROM trial; END"]
+)
+@pytest.mark.fault(31, cases=2)
+def test_a_file_with_queries_of_its_own_is_refused(hidden, sound, tmp_path):
+    """A view may never end, and a trigger changes what a driver writes."""
+    path = tmp_path / "a.db"
+    path.write_bytes(sound)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(f"CREATE {hidden}")
+        db.commit()
+    for use in (Study.open, lambda path: Study(Space(x=Float(0, 1)), Random(seed=1), storage=path)):
+        with pytest.raises(StorageError, match="has a view or a trigger"):
+            use(path)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM trial").fetchone() == (9,)

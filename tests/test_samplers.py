@@ -3,7 +3,10 @@
 import itertools
 import json
 import math
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,11 +16,13 @@ from scipy.stats import qmc
 
 from optlab.errors import ConfigError
 from optlab.search.sampler import Observation, Sampler, as_sampler, generator, sampler_class, sampler_from_dict
+from optlab.search.samplers.gp import GP
 from optlab.search.samplers.grid import Grid
 from optlab.search.samplers.random import Random
 from optlab.search.samplers.refine import Refine
 from optlab.search.samplers.sobol import Sobol, SobolSequence
 from optlab.search.space import Choice, Float, Int, Space
+from optlab.search.study import Study
 
 MIXED = Space(
     lr=Float(1e-5, 1, log=True),
@@ -433,3 +438,38 @@ def test_forms_that_are_no_sampler(form, message):
         as_sampler("rando")
     with pytest.raises(ConfigError, match="got 3"):
         as_sampler(3)
+
+
+# --- another processor ------------------------------------------------------------------------------------------------
+
+PROCESSORS = {
+    "BLAS of 2008": {"OPENBLAS_CORETYPE": "Nehalem"},
+    "compiled for any": {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""},
+    "NumPy without AVX": {"NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3 AVX512F AVX512_SKX"},
+}
+
+
+@pytest.mark.parametrize("environment", PROCESSORS.values(), ids=PROCESSORS)
+@pytest.mark.fault(9, cases=3)
+def test_grid_random_and_sobol_propose_the_same_on_another_processor(environment):
+    script = (
+        "import json; from optlab.search import *\n"
+        "space = Space(x=Float(-1, 1), n=Int(1, 64), m=Int(2, 900, log=True), c=Choice(['a', 'b']))\n"
+        "for sampler in Grid(x=[-1.0, 0.1], n=[3, 5]), Random(seed=3), Sobol(seed=3):\n"
+        "    sampler.bind(space); print(json.dumps(sampler.propose(range(200), [])))"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", script]  # NumPy warns of features that are not there
+    here, there = (
+        subprocess.run(command, env=os.environ | other, capture_output=True, text=True, check=True).stdout
+        for other in ({}, environment)
+    )
+    assert here.count("\n") == 3
+    assert here == there
+
+
+def test_documentation_of_a_batch_says_what_gp_depends_on():
+    from optlab.cli.sweep import sweep
+
+    option = next(p for p in sweep.params if p.name == "batch")
+    for text in (Study.run.__doc__, GP.__doc__, option.help):
+        assert "on one kind of processor" in " ".join(text.split())

@@ -18,7 +18,7 @@ from faults import SAMPLERS, straight
 from sweeps import POISON, SPACE, bowl, table
 
 from optlab.search import GP, Grid, Int, Random, Space, Study, TrialError
-from optlab.search.processes import work
+from optlab.search.worker import work
 
 # --- 1: its driver dies ----------------------------------------------------------------------------------------------
 
@@ -30,8 +30,8 @@ def test_a_worker_whose_driver_is_gone_ends_without_a_word(tmp_path, capfd):
     worker = context.Process(target=work, args=(theirs, pickle.dumps(sweeps.awaited), 1))
     worker.start()
     theirs.close()
-    assert ours.recv() == ("ready",)
-    ours.send((0, {"file": str(tmp_path / "go on")}, 1))
+    assert ours.recv() == ("ready", None)
+    ours.send(("trial", (0, 0), {"file": str(tmp_path / "go on")}, 1))
     ours.close()
     (tmp_path / "go on").touch()
     worker.join()

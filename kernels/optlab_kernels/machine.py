@@ -59,7 +59,7 @@ LOGGED = 4
 CLIP_VALUE, CLIP_NORM, SIGN = 0, 1, 2  # limits: 0 is no clipping; SIGN is -1 to maximise
 PROPAGATE, RAISE, SKIP = range(3)
 
-Machine = Callable[..., int]
+Machine = Callable[..., None]
 
 
 @jit
@@ -80,23 +80,27 @@ def execute(
     limits: np.ndarray,
     policy: int,
     log: np.ndarray,
-) -> int:
-    """Train on the rows ``order`` of ``x``, ``batch`` at a time (the last may be smaller); returns the steps done.
+    place: np.ndarray,
+    until: int,
+) -> None:
+    """Train on the rows ``order`` of ``x``, ``batch`` at a time (the last may be smaller), as far as step ``until``.
 
     ``labels`` are classes or ``targets`` (n, outputs) values, the other is empty. ``rates`` is empty or has a learning
     rate per step. ``calls`` counts earlier steps, for dropout's masks. ``log`` (steps, 4) receives the loss and, from a
     step compiled with norms, the three norms. Under RAISE the machine stops before the step whose gradient is not
-    finite and returns its index; under SKIP it leaves that step out and logs a NaN for its norms.
+    finite; under SKIP it leaves that step out and logs a NaN for its norms.
+
+    ``place`` holds the number of steps done, from which it goes on: an epoch may be any number of calls. It is counted
+    here, since a signal may raise between a call and what Python does with its result.
     """
     n, inputs = order.size, x.shape[1]
-    steps = (n + batch - 1) // batch
     params, grads = arena[P], arena[G]
     chosen, wanted = np.empty(batch, np.int64), np.empty((batch, targets.shape[1]), work.dtype)
     zero = work.dtype.type(0)
     flat = x.reshape(-1)
     direct = plan.shape[0] > 0 and plan[0, 0] != STANDARDISE
     size = int(controls[controls.shape[0] - 1, HIGH])  # the row is longer, up to a whole cache line
-    for s in range(steps):
+    for s in range(place[0], until):
         first = s * batch
         m = min(batch, n - first)
         here = order[first]
@@ -208,8 +212,9 @@ def execute(
         log[s, LOSS] = loss
         if policy != PROPAGATE and not all_finite(arena, G, 0, size):
             if policy == RAISE:
-                return s
+                return
             log[s, NORMS] = log[s, NORMS + 1] = log[s, NORMS + 2] = np.nan
+            place[0] = s + 1
             continue
         if limits[CLIP_VALUE] > 0.0:
             ceiling = work.dtype.type(limits[CLIP_VALUE])
@@ -234,7 +239,7 @@ def execute(
             change += controls[k, UPDATE_NORM] * controls[k, UPDATE_NORM]
             length += controls[k, PARAMETER_NORM] * controls[k, PARAMETER_NORM]
         log[s, NORMS], log[s, NORMS + 1], log[s, NORMS + 2] = np.sqrt(gradient), np.sqrt(change), np.sqrt(length)
-    return steps
+        place[0] = s + 1
 
 
 def _signatures(dtype: np.dtype) -> tuple[Any, tuple[Any, ...]]:
@@ -260,6 +265,8 @@ def _signatures(dtype: np.dtype) -> tuple[Any, tuple[Any, ...]]:
         numbers,
         types.int64,
         rows,
+        whole,
+        types.int64,
     )
     return step, arguments
 

@@ -1,4 +1,4 @@
-"""A whole recorded descent on a 2-D surface in one compiled call."""
+"""A recorded descent on a 2-D surface, many steps in one compiled call."""
 
 import functools
 from collections.abc import Callable
@@ -8,24 +8,25 @@ import numpy as np
 
 from optlab_kernels.jit import jit
 from optlab_kernels.rule import HYPER, Rule, decays, regularise
-from optlab_kernels.slots import gather, scatter, unpack
+from optlab_kernels.slots import gather, pack, scatter, unpack
 
 # Columns of a record: the point, its value, the gradient that the step from it used, then the slots of x and of y.
 X, Y, VALUE, GX, GY, STATE = 0, 1, 2, 3, 4, 5
 
 Value = Callable[[Any, Any], Any]
 Gradient = Callable[[Any, Any], tuple[Any, Any]]
-Trajectory = Callable[[np.ndarray, np.ndarray, np.ndarray], int]
+Trajectory = Callable[..., int]
 
 
 @functools.cache
 def trajectory(rule: Rule, value: Value, gradient: Gradient, plain: bool = False) -> Trajectory:
-    """Compile ``run(record, control, box) -> rows``: a descent of ``rule`` from the point in the first row.
+    """Compile ``run(record, control, box, first=0, end=-1) -> rows``: the rows ``first`` to ``end`` of a descent.
 
     ``record`` is float64 (steps + 1, 5 + 2 slots), one row a step (written in order, so that a long record streams to
-    memory); on entry its first row holds the start and the slots before the first step, and its gradient columns hold
-    noise, to which the gradient is added. ``box`` is (x low, x high, y low, y high): a run that leaves it, or whose
-    value is not finite, ends there; the number of rows that were written is returned.
+    memory); on entry row ``first`` holds the point and the slots before its step, and the gradient columns hold noise,
+    to which the gradient is added. On return row ``end``, if there is one, holds the same and ``control`` the rule's
+    memory, so that the next call goes on from there. ``box`` is (x low, x high, y low, y high): a run that leaves it,
+    or whose value is not finite, ends there; the number of rows that were written is returned.
 
     A ``plain`` run knows neither noise nor weight decay (the gradient columns may hold anything on entry): each is one
     more operation in the chain from one point to the next, 27 in place of 29 ns per Adam step on Beale.
@@ -37,15 +38,16 @@ def trajectory(rule: Rule, value: Value, gradient: Gradient, plain: bool = False
     state_x, state_y = STATE, STATE + slots
 
     @jit
-    def run(record: np.ndarray, control: np.ndarray, box: np.ndarray) -> int:
+    def run(record: np.ndarray, control: np.ndarray, box: np.ndarray, first: int = 0, end: int = -1) -> int:
         columns = record.T
+        end = end if end >= 0 else len(record)
         h = hyper(*unpack(control, HYPER, hyper_like))
         memory = unpack(control, memory_at, memory_like)
         decay = decays(control)
         x_low, x_high, y_low, y_high = box[0], box[1], box[2], box[3]  # stores to the record might alias the array
-        x, y = record[0, X], record[0, Y]
-        sx, sy = gather(columns, state_x, 0, state_like), gather(columns, state_y, 0, state_like)
-        for t in range(len(record)):
+        x, y = record[first, X], record[first, Y]
+        sx, sy = gather(columns, state_x, first, state_like), gather(columns, state_y, first, state_like)
+        for t in range(first, end):
             f = value(x, y)
             gx, gy = gradient(x, y)
             if not plain:
@@ -61,6 +63,11 @@ def trajectory(rule: Rule, value: Value, gradient: Gradient, plain: bool = False
                 y, gy = regularise(y, gy, decay)
             x, sx = update(x, gx, sx, c)
             y, sy = update(y, gy, sy, c)
-        return len(record)
+        if end < len(record):
+            record[end, X], record[end, Y] = x, y
+            scatter(columns, state_x, end, sx)
+            scatter(columns, state_y, end, sy)
+        pack(control, memory_at, memory)
+        return end
 
     return run

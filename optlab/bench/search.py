@@ -1,7 +1,8 @@
 """`optlab bench search`: finding hyperparameters against other libraries, in quality and in cost.
 
 Quality: fifty trials on each problem and seed (`search_cells`), ranked (`search_ranks`). Cost: CPU time of a suggestion
-by the number of results (`search_cost`). Who takes part: `search_peers`.
+by the number of results (`search_cost`), and of the first one after a resume (`search_resume`). Who takes part:
+`search_peers`.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from typing import Any
 
 from optlab.bench import families
 from optlab.bench import search_cost as cost
+from optlab.bench import search_resume as resume
 from optlab.bench.problems import Problem, held_out, suite
 from optlab.bench.record import Record, record, write
 from optlab.bench.search_cells import Cell, compare
@@ -78,6 +80,18 @@ def costs(racing: dict[str, Contestant]) -> Rows:
     return rows
 
 
+def resumed() -> Rows:
+    """A row per number of results in the file; Ctrl-C ends them early."""
+    rows: Rows = []
+    try:
+        for row in resume.rows():
+            rows.append(row)
+            _dot()
+    except KeyboardInterrupt:
+        print(" stopped", end="", file=sys.stderr)
+    return rows
+
+
 def goals_of_cost(rows: Rows) -> list[str]:
     """Each with what was measured."""
     lines = []
@@ -128,7 +142,8 @@ def report(o: argparse.Namespace) -> Record:
     if o.only != "regret":
         found["cost"] = costs(racing)
         found["exponents"] = {name: cost.exponent(found["cost"], name) for name in racing}
-        found["goals"] += goals_of_cost(found["cost"])
+        found["resume"] = resumed() if cost.OURS in racing else []
+        found["goals"] += goals_of_cost(found["cost"]) + resume.goals(found["resume"])
     if o.only != "cost":
         finished: list[Cell] = []
         try:
@@ -190,7 +205,7 @@ def main() -> None:
     print(f"{found['machine']}\nthreads: {found['threads']}; {found['clock']}\n{LEGEND}")
     if found["missing"]:
         print(f"not installed, so not compared: {', '.join(found['missing'])}")
-    for rows in (found.get(what) for what in ("cost", "ranks", "pairs", "medians")):
+    for rows in (found.get(what) for what in ("cost", "resume", "ranks", "pairs", "medians")):
         if rows:
             print(f"\n{_aligned(rows)}")
     print("\n" + "\n".join(found["goals"]))

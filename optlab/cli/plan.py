@@ -23,9 +23,12 @@ PROPOSALS = 5  # shown by --dry-run
 
 
 def prepare(
-    file: Path | None, settings: tuple[str, ...], params: tuple[str, ...], options: dict[str, Any]
+    file: Path | None, settings: tuple[str, ...], params: tuple[str, ...], options: dict[str, Any], quiet: bool = True
 ) -> tuple[SweepSpec, Callable[..., Any]]:
     """The sweep and its objective; all mistakes in file and options at once.
+
+    The objective and the sampler's mean may be functions of the user's: they are imported, from this folder too, and
+    only where the file or the options name them, whatever a storage says.
 
     Raises:
         ConfigError: with these.
@@ -47,9 +50,12 @@ def prepare(
     raise_if(found, where)
     title, fixed = data.get("objective"), data.get("settings", {})
     objective: Any = None
-    if isinstance(title, str) and isinstance(fixed, dict) and (title in OBJECTIVES or FUNCTION.fullmatch(title)):
-        if ":" in title and os.getcwd() not in sys.path:
+    if functions := _functions(data):
+        if os.getcwd() not in sys.path:
             sys.path.insert(0, os.getcwd())
+        if not quiet:
+            click.echo(f"optlab: importing {', '.join(functions)}", err=True)
+    if isinstance(title, str) and isinstance(fixed, dict) and (title in OBJECTIVES or FUNCTION.fullmatch(title)):
         objective = attempt(lambda: load_objective(title, fixed))
     if "space" not in data and hasattr(objective, "space"):
         data["space"] = objective.space().to_dict()
@@ -59,6 +65,13 @@ def prepare(
         found += objective.mistakes(space)
     raise_if(found, where)
     return spec, objective
+
+
+def _functions(data: dict[str, Any]) -> list[str]:
+    """The functions that a sweep names as ``"module:function"``."""
+    sampler = data.get("sampler")
+    named = [data.get("objective"), sampler.get("mean") if isinstance(sampler, dict) else None]
+    return [name for name in named if isinstance(name, str) and FUNCTION.fullmatch(name)]
 
 
 def show_plan(spec: SweepSpec, path: Path | None, name: str, as_json: bool) -> None:

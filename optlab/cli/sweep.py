@@ -33,7 +33,11 @@ TOO_MANY_FAILED, ON_AN_EDGE = 4, 6
 @click.option("--sampler", help="gp, random, sobol, grid or refine; gp by default.")
 @click.option("--seed", type=click.IntRange(min=0), help="Of the sampler and the trials; 0 by default.")
 @click.option("--workers", type=click.IntRange(min=1), help="Trials at once.")
-@click.option("--batch", type=click.IntRange(min=1), help="Propose so many together: the same at any --workers.")
+@click.option(
+    "--batch",
+    type=click.IntRange(min=1),
+    help="Propose so many together: the same at any --workers (GP: on one kind of processor).",
+)
 @click.option("--dask", metavar="ADDR", help="Run on this Dask scheduler, tcp://host:port; 'local' starts one here.")
 @click.option("--pruner", help="median or halving: stop poor trials early.")
 @click.option("--storage", help="The file that keeps the trials; by default FILE.db or sweep.db.")
@@ -70,11 +74,12 @@ def sweep(
     the objective's usual ones are searched.
     """
     from optlab.cli.plan import prepare, show_plan
+    from optlab.errors import StorageError
     from optlab.search.location import storage_path
 
     if file is None and options["objective"] is None:
         raise click.UsageError("expected a sweep file, or --objective", click.get_current_context())
-    spec, objective = prepare(file, settings, params, options)
+    spec, objective = prepare(file, settings, params, options, quiet)
     default = f"{file.stem if file else 'sweep'}.db"
     path = storage_path(next(place for place in (storage, spec.storage, default) if place is not None))
     name = spec.name or (file.stem if file else spec.objective)
@@ -89,6 +94,10 @@ def sweep(
         if path is not None:
             again = "" if resume else "; continue with: the same command and --resume"
             click.echo(f"optlab: saved {len(study.complete)} complete trials in {path}{again}", err=True)
+        raise
+    except StorageError:
+        if path is not None and study.lost():
+            _keep(study, path)
         raise
     _tell(study, path, time.perf_counter() - began, as_json, quiet)
     if problem:
@@ -164,6 +173,16 @@ def _run(
         if most is not None and failed > most
         else ""
     )
+
+
+def _keep(study: "Study", path: Path) -> None:
+    """Save what is known of a study whose file is gone, beside it."""
+    from shlex import quote
+
+    names = (path.with_stem(f"{path.stem}-kept{end}") for end in ("", *(f"-{n}" for n in range(2, 1000))))
+    kept = study.copy(next(name for name in names if not os.path.lexists(name)))
+    again = f"continue with: --storage {quote(str(kept))} --resume"
+    click.echo(f"optlab: all trials are kept in {kept}; {again}", err=True)
 
 
 def _tell(study: "Study", path: Path | None, seconds: float, as_json: bool, quiet: bool) -> None:

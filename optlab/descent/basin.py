@@ -6,18 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optlab.checks import check_amount, check_count
+from optlab.checks import check_amount, check_count, new_array
 from optlab.compiling import COMPILE_ERRORS
 from optlab.descent.descent import inside, uncompilable
 from optlab.errors import ConfigError
+from optlab.interrupt import Pace
 from optlab.optim.rules import as_settings
 from optlab.optim.settings import Settings
 from optlab.surfaces import Surface, as_surface
 from optlab.surfaces.surface import Window, as_window
+from optlab_kernels.basin import LANES, STATE
 from optlab_kernels.basin import basin as kernel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+FIRST_UNITS = 512  # steps of a block of starts in the first compiled call
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,13 +114,18 @@ def basin(
     check_count("steps", steps)
     check_amount("target", target)
     (x0, x1), (y0, y1) = surface.domain if window is None else as_window("window", window)
+    points = new_array(f"resolution={resolution}", 2, resolution, resolution)
     xs, ys = np.linspace(x0, x1, resolution), np.linspace(y0, y1, resolution)
-    points = np.array(np.meshgrid(xs, ys)).reshape(2, -1)
+    points[0], points[1] = xs, ys[:, None]
+    points = points.reshape(2, -1)
     hits = np.empty(points.shape[1])
     run = kernel(settings.variant, surface.value, surface.gradient)
+    control, carried = settings.control(), settings.control()
+    saved = np.empty((STATE + 2 * len(settings.variant.slots), LANES))
     try:
         with np.errstate(all="ignore"):  # with the JIT off, a divergence would warn
-            run(points, hits, settings.control(), steps, surface.f_min + target)
+            for first, end in Pace(FIRST_UNITS).pieces(-(-points.shape[1] // LANES) * (steps + 1)):
+                run(points, hits, saved, control, carried, steps, surface.f_min + target, first, end)
     except COMPILE_ERRORS as error:
         raise uncompilable(settings, surface, error) from error
     ends = points.T

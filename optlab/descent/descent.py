@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from optlab.checks import check_amount, check_count
+from optlab.checks import check_amount, check_count, new_array
 from optlab.compiling import A_RULE, A_SURFACE, COMPILE_ERRORS, compile_error
 from optlab.descent import export
 from optlab.errors import ConfigError
+from optlab.interrupt import Pace
 from optlab.optim.rules import as_settings
 from optlab.optim.settings import Settings
 from optlab.surfaces import Surface, as_surface
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Status = Literal["converged", "diverged", "running"]
 FAR = 1e6  # a run has diverged when it is this many domains away
 PIECE = 4096  # rows of noise drawn at once
+FIRST_STEPS = 512  # in the first compiled call: short even on a surface a thousand times as slow as Beale
 FLAT = 1e-10  # gradient norm at which a run counts as converged
 
 
@@ -206,7 +208,7 @@ def descend(
     check_amount("tol", tol)
     variant = settings.variant
     slots = len(variant.slots)
-    record = np.empty((steps + 1, STATE + 2 * slots))
+    record = new_array(f"a record of {steps} steps", steps + 1, STATE + 2 * slots)
     record[0, X], record[0, Y] = begin
     initial = [variant.start(s, settings.hyper) for s in variant.slots]
     record[0, STATE:] = [*initial, *initial]
@@ -217,10 +219,14 @@ def descend(
         random = generator(seed)
         for part in np.array_split(record, len(record) // PIECE + 1):  # a long run needs its record, nothing besides
             part[:, GX : GY + 1] = noise * random.standard_normal((len(part), 2))
-    run = trajectory(variant, surface.value, surface.gradient, plain)
+    run, rows = trajectory(variant, surface.value, surface.gradient, plain), 0
+    control, box = settings.control(), _box(surface)
     try:
         with np.errstate(all="ignore"):  # with the JIT off, a divergence would warn
-            rows = run(record, settings.control(), _box(surface))
+            for first, end in Pace(FIRST_STEPS).pieces(steps + 1):
+                rows = run(record, control, box, first, end)
+                if rows < end:
+                    break
     except COMPILE_ERRORS as error:
         raise uncompilable(settings, surface, error) from error
     record[rows:] = np.nan

@@ -84,7 +84,7 @@ def remembered(out: Path) -> list[Made]:
     """The figures of a folder; none if it has none, or a file that can't be read any more."""
     try:
         return [Made.from_dict(values) for values in json.loads((out / FIGURES).read_text(encoding="utf-8"))]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return []
 
 

@@ -4,7 +4,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from optlab.search.mistakes import Found, encodable, number, shown, whole
+import numpy as np
+
+from optlab.checks import boolean, finite, real, whole
+from optlab.search.mistakes import Found, encodable, shown
 
 LARGEST_INT = 10**12  # up to which a cell of an Int is wider than the rounding of its place in [0, 1]
 NOTHING = object()
@@ -12,11 +15,11 @@ NOTHING = object()
 
 def scalar(value: Any) -> Any:
     """A value of a choice as plain Python, or NOTHING."""
-    if value is None or isinstance(value, bool):
-        return value
+    if value is None or (flag := boolean(value)) is not None:
+        return value if value is None else flag
     if isinstance(value, str):
         return str(value) if encodable(value) else NOTHING
-    as_int, as_float = whole(value), number(value)
+    as_int, as_float = whole(value), finite(value)
     if as_int is not None:
         return as_int if abs(as_int) <= 2**63 - 1 else NOTHING  # what a store can keep
     return NOTHING if as_float is None else as_float
@@ -35,7 +38,7 @@ def check_range(p: Any, low: Any, high: Any, found: Found) -> None:
     """What a Float and an Int have in common."""
     if low is not None and high is not None and low >= high:
         found.append(("low", f"must be less than high, got low = {shown(low)} and high = {shown(high)}"))
-    if not isinstance(p.log, bool):
+    if boolean(p.log) is None:
         found.append(("log", f"must be true or false, got {shown(p.log)}"))
     elif p.log:
         if low is not None and low <= 0:
@@ -51,14 +54,10 @@ def check_limits(limits: Any, low: Any, high: Any, found: Found) -> None:
     if limits is None:
         return
     ends = tuple(limits) if isinstance(limits, list | tuple) else ()
-    if len(ends) != 2 or any(number(end) is None and not _infinite(end) for end in ends):
+    if len(ends) != 2 or any((end := real(given)) is None or math.isnan(end) for given in ends):
         found.append(("limits", f"must be two numbers such as [0, 1] or [0, inf], got {shown(limits)}"))
     elif (low is not None and low < ends[0]) or (high is not None and high > ends[1]):
         found.append(("limits", f"must contain low and high, got {shown(limits)}"))
-
-
-def _infinite(value: Any) -> bool:
-    return isinstance(value, float) and math.isinf(value)
 
 
 def positive_step(step: Any, read: Callable[[Any], Any], found: Found) -> Any:
@@ -99,3 +98,17 @@ def check_when(when: Any, found: Found) -> None:
             found.append(("when", f"must name other parameters, got {shown(name)}"))
         elif not listed or any(scalar(v) is NOTHING for v in listed):
             found.append((f"when.{name}", f"must be a value or a list of values, got {shown(values)}"))
+
+
+def python_values(given: Any) -> Any:
+    """A value, or the list of them in any sequence, as plain Python; what is no scalar stays, for its check."""
+    given = given.tolist() if isinstance(given, np.ndarray) else given
+    if isinstance(given, list | tuple | range):
+        return [python_values(value) for value in given]
+    plain = scalar(given)
+    return given if plain is NOTHING else plain
+
+
+def python_entries(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """`python_values` of each entry."""
+    return {name: python_values(values) for name, values in (given or {}).items()}

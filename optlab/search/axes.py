@@ -3,7 +3,8 @@
 import math
 from typing import Any
 
-from optlab.search.mistakes import Found, number, shown, whole
+from optlab.checks import finite, whole
+from optlab.search.mistakes import Found, shown
 from optlab.search.parameters import Choice, Float, Int, Parameter
 
 MAX_POINTS = 100_000
@@ -41,7 +42,7 @@ def axis_bounds(given: Any, parameter: Parameter, path: str, found: Found) -> tu
     low, high = parameter.low, parameter.high
     if given is None:
         return low, high
-    ends = [number(end) for end in given] if isinstance(given, list | tuple) else []
+    ends = [finite(end) for end in given] if isinstance(given, list | tuple) else []
     if len(ends) != 2 or ends[0] is None or ends[1] is None or not low <= ends[0] < ends[1] <= high:
         found.append((path, f"must be (low, high) within [{low!r}, {high!r}], got {shown(given)}"))
         return low, high

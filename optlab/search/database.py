@@ -18,6 +18,7 @@ import numpy as np
 
 from optlab.errors import StorageError
 from optlab.search import salvage, snapshot
+from optlab.search.identity import STUDIES, Identity
 from optlab.search.location import check_place, storage_path
 from optlab.search.owner import RENEWAL, Owner, this_process
 from optlab.search.schema import APPLICATION, VERSION, bring
@@ -33,6 +34,10 @@ ADVICE = {
     "not a database": "; give another name",
     "malformed": "; move it away to begin again",
 }
+CHECKPOINT_SHARE = 0.02  # of the time that trials take may go into checkpoints while they are recorded
+CHECKPOINT_SECONDS = 0.005  # what the first one is taken to need
+CHECKPOINT_RECORDS = 100  # after so many there is one, whatever it takes
+CHECKPOINT_PATIENCE = 2.0  # seconds to wait for readers of an older state at the end of a run
 # The collector may close a study inside a transaction of another one on the same file, which would wait for itself.
 WRITING: list[str] = []  # files with a transaction of this process, one entry each
 LEFT: dict[str, set[str]] = {}  # by file, drivers that closed meanwhile: the transaction signs them off
@@ -50,7 +55,11 @@ class Database:
     def __init__(self, path: str | os.PathLike[str] | None, reader: bool = False) -> None:
         self.path = storage_path(path)
         self.lock = threading.RLock()
+        # Whatever becomes of the working directory.
+        self._named = "" if self.path is None else os.path.abspath(self.path)
         self._file = "" if self.path is None else os.path.realpath(self.path)
+        self._identity: Identity | None = None
+        self._budget, self._cost, self._behind = 0.0, CHECKPOINT_SECONDS, 0
         self._version: int | snapshot.Signature = -1  # of what was read last
         self.reader = reader
         self._db: sqlite3.Connection
@@ -97,6 +106,7 @@ class Database:
                 if self.path is not None:
                     self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
                 self._db.execute("BEGIN IMMEDIATE")
+                self._check_identity(durable)
                 yield
                 for driver in LEFT.pop(self._file, ()):
                     self._sign_off(driver)
@@ -105,6 +115,7 @@ class Database:
                 with suppress(sqlite3.Error):
                     if self._db.in_transaction:
                         self._db.execute("ROLLBACK")
+                    self._let_go()
                 if isinstance(error, salvage.UNREADABLE):
                     raise self._told(error) from error
                 raise
@@ -131,6 +142,85 @@ class Database:
                 gone.add(id)
         return gone
 
+    # --- the file and its log -----------------------------------------------------------------------------------------
+
+    def lost(self, log: bool = True) -> str:
+        """Return what became of the file since it was opened: deleted, replaced, written over; "" if all is well."""
+        return "" if self._identity is None else self._identity.lost(self._studies, log)
+
+    @property
+    def was_lost(self) -> bool:
+        """Whether it was `lost` when last looked at."""
+        return self._identity is not None and bool(self._identity.was)
+
+    def _studies(self) -> sqlite3.Cursor:
+        return self._db.execute(STUDIES)
+
+    def _check_identity(self, log: bool) -> None:
+        """Refuse to write where nobody would find it; inside a transaction, which keeps a recovery waiting.
+
+        Raises:
+            StorageError: with what became of the file.
+        """
+        if lost := self.lost(log):
+            raise self._lost(lost)
+
+    def _let_go(self) -> None:
+        """Have nothing to do any more with another study's file that was written over ours."""
+        if self._identity is not None and self._identity.is_other:
+            self._db.close()
+            self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+
+    def _lost(self, what: str) -> StorageError:
+        keep = "`study.copy('other.db')` keeps all trials, and a study of that file goes on with them"
+        return StorageError(f"{self.path} {what} while the study had it open; nothing more is written. {keep}")
+
+    def checkpoint(self, patience: float = CHECKPOINT_PATIENCE) -> bool:
+        """Move what the log holds into the file, which then is the whole study; return whether all of it is there.
+
+        A reader of an older state, in any process, keeps the log from being moved until it ends.
+        """
+        if self.path is None or self.reader or self._process.pid != os.getpid():
+            return True
+        give_up = time.monotonic() + patience
+        with self.lock, suppress(sqlite3.Error):
+            while not self.lost():
+                _, logged, moved = self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                if logged == moved:
+                    self._pragma("busy_timeout=0")
+                    self._pragma("wal_checkpoint(TRUNCATE)")  # for its size alone
+                    self._pragma(f"busy_timeout={PATIENCE * 1000:.0f}")
+                    return True
+                if time.monotonic() >= give_up:
+                    break
+                time.sleep(0.01)
+        return False
+
+    def keep_up(self, seconds: float) -> None:
+        """Checkpoint after a record of a trial that took so long, if that is a small part of it, or after many."""
+        if self.path is None:
+            return
+        self._behind += 1
+        self._budget += CHECKPOINT_SHARE * max(0.0, seconds)
+        if self._budget < self._cost and self._behind < CHECKPOINT_RECORDS:
+            return
+        began = time.monotonic()
+        self.checkpoint(patience=0.0)
+        self._cost, self._behind = time.monotonic() - began, 0
+        self._budget = max(0.0, self._budget - self._cost)
+
+    def backup(self, copy: sqlite3.Connection) -> None:
+        """Copy everything into another connection, as of now.
+
+        Raises:
+            sqlite3.Error: what is there can't be read, or is another file's.
+        """
+        with self.lock:
+            self._reconnect()
+            if self.lost() and self._identity and self._identity.over:
+                raise sqlite3.DatabaseError(f"the file {self._identity.over}")
+            self._db.backup(copy)
+
     def close(self) -> None:
         """Let go of the file; what this driver left unfinished is free for the next one."""
         if self._process.pid != os.getpid():
@@ -140,11 +230,14 @@ class Database:
             return
         self._closed.put(None)
         with self.lock, suppress(sqlite3.Error):
-            if self.path is not None and self._file in WRITING:
-                LEFT.setdefault(self._file, set()).add(self.me)
-            else:
-                self._sign_off(self.me)
-            self._db.close()
+            try:
+                if self.path is not None and self._file in WRITING:
+                    LEFT.setdefault(self._file, set()).add(self.me)
+                elif not self.lost():
+                    self._sign_off(self.me)
+                    self.checkpoint(patience=0.0)
+            finally:
+                self._db.close()
 
     def _sign_off(self, driver: str) -> None:
         self._db.execute("UPDATE driver SET closed = 1 WHERE id = ?", (driver,))
@@ -181,7 +274,7 @@ class Database:
     def _open(self) -> None:
         if self.path is not None:
             check_place(self.path)
-        place = ":memory:" if self.path is None else self.path
+        place = ":memory:" if self.path is None else self._file
         self._db = sqlite3.connect(place, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
             self._prepare()
@@ -195,7 +288,9 @@ class Database:
         # The tables are counted first: another driver may make them between the two questions.
         tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         application = self._pragma("application_id")
-        if application != APPLICATION:
+        if application == APPLICATION:
+            snapshot.check_tables(self._db, self.path)
+        else:
             if application or tables:
                 raise StorageError(f"{self.path} is an SQLite file of another program; give another name")
             self._db.execute("BEGIN IMMEDIATE")
@@ -204,7 +299,7 @@ class Database:
                     raise sqlite3.DatabaseError("less than a page is left of it")  # SQLite takes that for empty
                 bring(self._db, since=0)
             self._db.execute("COMMIT")
-        elif self._pragma("user_version") < VERSION:
+        if self._pragma("user_version") < VERSION:
             self._db.execute("BEGIN IMMEDIATE")
             bring(self._db, since=self._pragma("user_version"))  # another driver may have been faster
             self._db.execute("COMMIT")
@@ -237,7 +332,8 @@ class Database:
         self._db.execute("INSERT INTO driver VALUES (?, ?, ?, ?, ?, 0, ?)", row)
         self._closed: SimpleQueue[None] = SimpleQueue()  # the collector may close a study, so that no lock will do
         if self.path is not None:
-            threading.Thread(target=_renew, args=(self._file, self.me, self._closed), daemon=True).start()
+            self._identity = Identity(self._named, self._file)
+            threading.Thread(target=_renew, args=(self._identity, self.me, self._closed), daemon=True).start()
 
     def _reconnect(self) -> None:
         """A connection must not cross a fork: the child opens its own and is a driver of its own."""
@@ -253,16 +349,20 @@ class Database:
 
     def _told(self, error: Exception) -> StorageError:
         self._version = -1  # what others wrote is to be read again
+        if lost := self.lost():
+            return self._lost(lost)
         advice = next((hint for key, hint in ADVICE.items() if key in str(error)), "")
         return StorageError(f"{self.path or 'the study in memory'}: {error}{advice}")
 
 
-def _renew(file: str, driver: str, closed: "SimpleQueue[None]") -> None:
+def _renew(file: Identity, driver: str, closed: "SimpleQueue[None]") -> None:
     """Say once in a while that a driver lives, until it closes: drivers of other hosts can't see its process."""
-    there = f"{Path(file).as_uri()}?mode=rw"  # no file is made where none is left
+    there = f"{Path(file.real).as_uri()}?mode=rw"  # no file is made where none is left
     while True:
         with suppress(Empty):
             return closed.get(timeout=RENEWAL)
+        if not file.is_there():
+            continue
         # A connection of its own: nothing here may keep the driver from the collector, or hold its lock at a fork.
         with suppress(sqlite3.Error), closing(sqlite3.connect(there, PATIENCE, uri=True)) as db, db:
             db.execute("UPDATE driver SET seen = ? WHERE id = ?", (time.time(), driver))

@@ -13,6 +13,7 @@ from concurrent.futures import Executor, Future, InvalidStateError, ProcessPoolE
 from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol
 
+from optlab.checks import check_count, is_whole
 from optlab.errors import ConfigError
 from optlab.search.trial import Live, Outcome, evaluate, wants_trial
 
@@ -113,8 +114,7 @@ class Foreign:
         if self.exposed:
             theirs = self._executor.submit(evaluate, self._objective, live, self._both)
         else:
-            sent = Live(live.number, live.params, live.seed)
-            theirs = self._executor.submit(evaluate_far, self._objective, sent.number, sent.params, sent.seed)
+            theirs = self._executor.submit(evaluate_far, self._objective, live.number, live.params, live.seed)
         ours: Future[Outcome] = Future()
         ours.set_running_or_notify_cancel()
         theirs.add_done_callback(lambda done: _pass_on(done, ours))
@@ -140,10 +140,8 @@ def crew_for(executor: Any, objective: Objective, timeout: float | None) -> Crew
         from optlab.integrations.dask import Dask
 
         return Dask(objective, executor, timeout)
-    if executor is None or (isinstance(executor, int) and not isinstance(executor, bool)):
-        size = 1 if executor is None else int(executor)
-        if size < 1:
-            raise ConfigError(f"executor= as a number of workers is at least 1, got {size}")
+    if executor is None or is_whole(executor):
+        size = 1 if executor is None else check_count("executor= as a number of workers", executor, 1)
         if getattr(objective, "releases_gil", False):
             return Threads(objective, size, timeout)
         payload = pickled(objective)

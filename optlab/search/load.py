@@ -5,9 +5,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, Self, SupportsIndex
 
+from optlab.checks import whole
 from optlab.errors import ConfigError, StorageError, unknown
 from optlab.plain import parsed
-from optlab.search.mistakes import shown, whole
+from optlab.search.mistakes import shown
 from optlab.search.sampler import Observation, Sampler, sampler_from_dict
 from optlab.search.space import Space
 from optlab.search.store import Store
@@ -72,7 +73,7 @@ class Stored:
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:  # what copy, deepcopy and pickle call
         raise ConfigError(
             "a study can't be copied or pickled: it holds an open store and its lock; "
-            "open its file again with Study.open(storage), or keep its trials"
+            "open its file again with Study.open(storage), or copy that: study.copy(path)"
         )
 
     def _begin(self, space: Space, sampler: Sampler, direction: str, name: str, store: Store) -> None:

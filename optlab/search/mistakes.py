@@ -1,11 +1,8 @@
 """All that is wrong with a search's settings, told at once, each mistake under its key path."""
 
 import difflib
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
-
-import numpy as np
 
 from optlab.errors import ConfigError
 
@@ -66,24 +63,6 @@ def shown(value: Any) -> str:
     except RecursionError:
         text = "something nested too deeply"
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def number(value: Any) -> float | None:
-    """A finite real number as a float; None for anything else: booleans, text, NaN, 10**400."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
-        return None
-    try:
-        result = float(value)
-    except OverflowError:
-        return None
-    return result if math.isfinite(result) else None
-
-
-def whole(value: Any) -> int | None:
-    """A whole number as an int; None for anything else, 1.0 and True included."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        return None
-    return int(value)
 
 
 def encodable(text: str) -> bool:

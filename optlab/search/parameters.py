@@ -13,6 +13,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from optlab.checks import finite, whole
 from optlab.search.arguments import (
     LARGEST_INT,
     NOTHING,
@@ -21,9 +22,10 @@ from optlab.search.arguments import (
     check_when,
     ends,
     positive_step,
+    python_entries,
     scalar,
 )
-from optlab.search.mistakes import Found, number, raise_if, shown, whole
+from optlab.search.mistakes import Found, raise_if, shown
 
 When = Mapping[str, Any]
 
@@ -60,14 +62,15 @@ class Float:
 
     def __post_init__(self) -> None:
         found: Found = []
-        low, high, step = _range(self, number, "a finite number", found)
+        low, high, step = _range(self, finite, "a finite number", found)
         if low is not None and high is not None and low < high:
             if not math.isfinite(high - low):
                 found.append(("high", f"- low must be a finite number, got {shown(self.high)} - {shown(self.low)}"))
             elif step is not None:
                 check_fits(low, high, step, found)
         raise_if(found, "Float")
-        _set(self, low=low, high=high, step=step, limits=_pair(self.limits))
+        _set(self, low=low, high=high, log=bool(self.log), step=step, when=_conditions(self.when))
+        _set(self, limits=_pair(self.limits))
 
     @property
     def levels(self) -> int | None:
@@ -99,7 +102,7 @@ class Float:
 
     def normalised(self, value: Any, path: str, found: Found) -> Any:
         """``value`` as this parameter stores it; what is wrong with it goes to ``found``."""
-        x = number(value)
+        x = finite(value)
         if x is None:
             found.append((path, f"must be a number, got {shown(value)}"))
         elif not self.low <= x <= self.high:
@@ -154,7 +157,8 @@ class Int:
         elif not found and step is not None:
             check_fits(low, high, step, found)
         raise_if(found, "Int")
-        _set(self, low=low, high=high, step=step, limits=_pair(self.limits))
+        _set(self, low=low, high=high, log=bool(self.log), step=step, when=_conditions(self.when))
+        _set(self, limits=_pair(self.limits))
 
     @property
     def levels(self) -> int:
@@ -232,7 +236,7 @@ class Choice:
                     found.append((f"[{i}]", f"is {shown(value)} as [{first[value]}] is; each value comes once"))
         check_when(self.when, found)
         raise_if(found, "Choice")
-        _set(self, values=values)
+        _set(self, values=values, when=_conditions(self.when))
 
     @property
     def levels(self) -> int:
@@ -278,6 +282,10 @@ def _set(parameter: Parameter, **values: Any) -> None:
 
 def _pair(limits: Any) -> tuple[float, float] | None:
     return None if limits is None else (float(limits[0]), float(limits[1]))
+
+
+def _conditions(when: When | None) -> When | None:
+    return None if when is None else python_entries(when)
 
 
 def _when_dict(when: When) -> dict[str, Any]:

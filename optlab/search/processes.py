@@ -1,23 +1,26 @@
 """Processes that are watched: one that dies or hangs costs its own trial and nothing else."""
 
+import atexit
+import itertools
 import multiprocessing
-import os
-import pickle
 import queue
 import signal
 import threading
 import time
 from concurrent.futures import Future
 from contextlib import suppress
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from typing import Any
 
-from optlab.search.executors import Objective, blas_threads, settle
-from optlab.search.trial import Live, Outcome, TrialError, describe, evaluate, wants_trial
+from optlab.search.executors import settle
+from optlab.search.groups import Watcher, kill_group
+from optlab.search.trial import Live, Outcome, TrialError
+from optlab.search.worker import work
 
 READY = 120.0  # seconds a new process may take to import the objective
 GUARD = "a script that starts workers needs `if __name__ == '__main__':` around what runs the study"
 LAST = 5.0  # seconds between the end of its pipe and the end of a process
+POLL_SECONDS = 1.0  # between looks at a process whose end its pipe may not show: a fork of it keeps that open
 STARTS = 3  # times a process is started that is killed before it is ready
 Job = tuple[Live, "Future[Outcome]"]
 
@@ -43,6 +46,8 @@ class Processes:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._workers: dict[int, _Worker | None] = {}
         self._closed = self._killed = False
+        self._watcher = Watcher()
+        atexit.register(self._abandon)  # before the handler of multiprocessing, which would wait for the workers
         self._hands = [threading.Thread(target=self._supervise, args=(i,), daemon=True) for i in range(size)]
         for hand in self._hands:
             hand.start()
@@ -56,15 +61,23 @@ class Processes:
 
     def close(self, kill: bool) -> None:
         """Send the processes home; ``kill`` ends those that are at work."""
-        self._closed, self._killed = True, kill
+        self._closed = True
+        if kill:
+            self._abandon()
         for _ in self._hands:
             self._jobs.put(None)
-        for worker in list(self._workers.values()):
-            if worker is not None and kill:
-                with suppress(ValueError):  # it has just been closed
-                    worker.process.kill()
         for hand in self._hands:
             hand.join()
+        atexit.unregister(self._abandon)
+        self._watcher.close()
+
+    def _abandon(self) -> None:
+        """Kill what is at work; nothing more is recorded or begun."""
+        self._closed = self._killed = True
+        for worker in list(self._workers.values()):
+            if worker is not None:
+                with suppress(ValueError):  # it has just been closed
+                    kill_group(worker.process)
 
     def _supervise(self, hand: int) -> None:
         worker: _Worker | None = None
@@ -80,11 +93,12 @@ class Processes:
                 except BaseException as error:
                     result = error
                     if worker is not None:
-                        worker.process.kill()  # what it would say next is no answer to the next trial
-                        worker.process.join()
-                if worker is not None and not worker.process.is_alive():
+                        worker.usable = False
+                if worker is not None and not worker.usable:
                     worker.leave()
                     worker = self._workers[hand] = None
+                if self._killed:
+                    break
                 settle(future, result)
         finally:
             if worker is not None:
@@ -93,8 +107,8 @@ class Processes:
     def _hire(self) -> "_Worker":
         for _ in range(STARTS - 1):
             with suppress(_Killed):
-                return _Worker(self._payload, self._name, self.size)
-        return _Worker(self._payload, self._name, self.size)
+                return _Worker(self._payload, self._name, self.size, self._watcher)
+        return _Worker(self._payload, self._name, self.size, self._watcher)
 
 
 class _Killed(TrialError):
@@ -102,11 +116,13 @@ class _Killed(TrialError):
 
 
 class _Worker:
-    """One process, ready to run trials."""
+    """One process, ready to run trials; once it is not ``usable``, `leave` kills it."""
 
-    def __init__(self, payload: bytes, name: str, size: int) -> None:
+    def __init__(self, payload: bytes, name: str, size: int, watcher: Watcher) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
+        self._watcher, self._attempts, self.usable = watcher, itertools.count(), True
+        # Daemonic only here, for `multiprocessing` not to wait for it; the process itself may have children.
         self.process = context.Process(target=work, args=(theirs, payload, size), daemon=True)
         try:
             self.process.start()
@@ -115,59 +131,65 @@ class _Worker:
         finally:
             theirs.close()
         message = self._receive(time.monotonic() + READY)
-        if message != ("ready",):
+        if not message or message[0] != "ready":
             self.process.join(LAST)
-            why = message[1] if message else f"its process {self._death()}"
+            why = message[2] if message else f"its process {self._death()}"
             killed = (self.process.exitcode or 0) < 0
-            self.process.kill()
+            self.usable = False
             self.leave()
             guard = "" if message or killed else f"; {GUARD}"
             raise (_Killed if killed else TrialError)(f"the worker processes can't run {name}: {why}{guard}")
+        watcher.add(self.process)
 
     def run(self, live: Live, timeout: float | None) -> Outcome:
         """Run one trial there; if the process dies or takes too long, that is how the trial ended."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        try:
-            self._pipe.send((live.number, live.params, live.seed))
+        ticket = (live.number, next(self._attempts))
+        with suppress(OSError):  # it died between two messages
+            self._pipe.send(("trial", ticket, live.params, live.seed))
             while message := self._receive(deadline):
-                if message[0] == "done":
-                    return Outcome(*message[1])
-                if message[0] == "interrupted":
+                kind, owner, *content = message
+                if owner != ticket:  # whatever it is, it is not about this trial
+                    self.usable = False
+                elif kind == "done":
+                    return Outcome(*content)
+                elif kind == "interrupted":
                     raise KeyboardInterrupt
-                live.report(*message[1:])
-                self._pipe.send(live.should_prune())
-        except OSError:  # it died between two messages
-            pass
-        late = deadline is not None and time.monotonic() >= deadline and self.process.is_alive()
-        if not late:
-            self.process.join(LAST)  # an objective may have closed the pipe and live on
-        if self.process.is_alive():
-            self.process.kill()
-        self.process.join()
+                else:
+                    question, value, step = content
+                    live.report(value, step)
+                    self._pipe.send(("answer", question, live.should_prune()))
+        self.usable = False
         told = tuple(live.reports)
-        if late:
+        if deadline is not None and time.monotonic() >= deadline and self.process.is_alive():
             return Outcome("failed", None, f"timed out after {timeout:g} s; its process was killed", told)
+        self.process.join(LAST)  # an objective may have closed the pipe and live on
+        kill_group(self.process)
+        self.process.join()
         return Outcome("crashed", None, f"its process {self._death()}", told)
 
     def leave(self) -> None:
-        """Close the pipe, at which the process ends."""
+        """Close the pipe, at which a usable process ends; then nothing of its group is left."""
         self._pipe.close()
-        self.process.join(5.0)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
+        if self.usable:
+            self.process.join(LAST)
+        kill_group(self.process)
+        self.process.join()
+        self._watcher.remove(self.process)
         self.process.close()
 
     def _receive(self, deadline: float | None) -> Any:
         """The next message; None if there is none before the deadline or the process's death."""
-        left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        ready = wait([self._pipe, self.process.sentinel], left)
-        if self._pipe not in ready and not self._pipe.poll():
-            return None
-        try:
-            return self._pipe.recv()
-        except (EOFError, OSError):
-            return None
+        while True:
+            left = POLL_SECONDS if deadline is None else min(POLL_SECONDS, max(0.0, deadline - time.monotonic()))
+            ready = wait([self._pipe, self.process.sentinel], left)
+            try:
+                if self._pipe in ready or self._pipe.poll():
+                    return self._pipe.recv()
+            except (EOFError, OSError):
+                return None
+            if ready or not self.process.is_alive() or (deadline is not None and time.monotonic() >= deadline):
+                return None
 
     def _death(self) -> str:
         code = self.process.exitcode
@@ -176,43 +198,3 @@ class _Worker:
         if code < 0:
             return f"was killed by {signal.Signals(-code).name}"
         return f"ended with exit code {code}"
-
-
-def work(pipe: Connection, payload: bytes, size: int) -> None:
-    """What a process does: take trials from the pipe until it closes; end with the driver, however that ends."""
-    for number in ("SIGINT", "SIGTERM", "SIGHUP"):  # a terminal sends them to all; the driver decides
-        if hasattr(signal, number):
-            signal.signal(getattr(signal, number), signal.SIG_IGN)
-    threading.Thread(target=_end_with_driver, daemon=True).start()
-    with suppress(EOFError, OSError):  # the driver is gone, or has closed the pipe
-        _serve(pipe, payload, size)
-
-
-def _serve(pipe: Connection, payload: bytes, size: int) -> None:
-    try:
-        objective: Objective = pickle.loads(payload)
-    except BaseException as error:
-        pipe.send(("broken", describe(error)))
-        return
-    both = wants_trial(objective)
-    with blas_threads(size):
-        pipe.send(("ready",))
-        while True:
-            number, params, seed = pipe.recv()
-            live = Live(number, params, seed, lambda step, value: _ask(pipe, step, value))
-            try:
-                pipe.send(("done", tuple(evaluate(objective, live, both))))
-            except KeyboardInterrupt:
-                pipe.send(("interrupted",))
-
-
-def _ask(pipe: Connection, step: int, value: float) -> bool:
-    pipe.send(("report", value, step))
-    return bool(pipe.recv())
-
-
-def _end_with_driver() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -9,6 +9,7 @@ from collections import defaultdict
 from statistics import median
 from typing import Any
 
+from optlab.checks import check_count
 from optlab.errors import ConfigError, unknown
 from optlab.search.trial import Trial
 
@@ -37,7 +38,7 @@ class Median(Pruner):
     """
 
     def __init__(self, startup: int = 5, warmup: int = 0) -> None:
-        self.startup, self.warmup = startup, warmup
+        self.startup, self.warmup = check_count("startup", startup, 1), check_count("warmup", warmup)
         self._reports: dict[int, list[tuple[int, float]]] = defaultdict(list)
         self._means: dict[int, list[float]] = defaultdict(list)
 
@@ -74,7 +75,7 @@ class Halving(Pruner):
     """
 
     def __init__(self, first: int = 1, factor: int = 4) -> None:
-        self.first, self.factor = first, factor
+        self.first, self.factor = check_count("first", first, 1), check_count("factor", factor, 2)
         self._rungs: dict[int, list[float]] = defaultdict(list)
         self._reached: dict[int, int] = defaultdict(int)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from optlab.checks import check_count
 from optlab.errors import ConfigError
 from optlab.search.sampler import STREAMS
 from optlab.search.trial import Live, TrialError, evaluate, wants_trial
@@ -43,8 +44,7 @@ def repeat(study: "Study", objective: Callable[..., Any], n: int) -> Repeats:
     """
     from scipy import stats
 
-    if isinstance(n, bool) or not isinstance(n, int) or n < 2:
-        raise ConfigError(f"an interval needs at least 2 repeats, got {n!r}")
+    n = check_count("n=, the repeats of an interval,", n, 2)
     if not wants_trial(objective):
         raise ConfigError("a repeat needs objective(params, trial) that uses trial.seed; else all repeats are the same")
     best, values = study.best, []

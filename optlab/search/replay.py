@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace as changed
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from optlab.checks import check_count
 from optlab.errors import ConfigError
 from optlab.search.sampler import Observation
 from optlab.search.store import ENCODER, batch_of
@@ -28,7 +29,7 @@ class Replay(NamedTuple):
 
 def seen(study: "Study", number: int) -> list[Observation]:
     """`Study.seen`."""
-    past = _Past(study)
+    past, number = _Past(study), check_count("a trial's number", number)
     if number not in past.course:
         raise ConfigError(f"there is no trial {number!r}; the study has {len(past.course)}")
     if past.course[number].batch == 0:

@@ -1,10 +1,12 @@
 """The driver's loop: claim, run, record, until enough trials have ended."""
 
+import threading
 import time
 from collections import Counter, deque
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from optlab.checks import check_count, check_number
 from optlab.errors import ConfigError
 from optlab.interrupt import Interrupts, leave
 from optlab.search.executors import Crew, Objective, crew_for
@@ -15,6 +17,7 @@ from optlab.search.trial import Live, Outcome, TrialError, summary
 if TYPE_CHECKING:
     from optlab.search.study import Study
 
+SECONDS = f"(0, {threading.TIMEOUT_MAX:.0f}]"  # what Python can wait for
 LOOK = 1.0  # seconds between looks at what other drivers left, when there is nothing to do
 
 
@@ -32,7 +35,13 @@ def run(
 ) -> None:
     """`Study.run`."""
     check_not_a_worker()
-    _check(objective, timeout, trials=trials, retries=retries, max_failures=max_failures, batch=batch, total=total)
+    if not callable(objective):
+        raise ConfigError(f"an objective is a function of the parameters, got {objective!r}")
+    trials, retries = check_count("trials=", trials), check_count("retries=", retries)
+    max_failures = None if max_failures is None else check_count("max_failures=", max_failures)
+    batch = None if batch is None else check_count("batch=", batch, 1)
+    total = None if total is None else check_count("total=", total)
+    timeout = None if timeout is None else check_number("timeout=", timeout, SECONDS, what="a number of seconds")
     check = getattr(objective, "check", None)  # a ready objective tells all that it can't use before the first trial
     if check is not None:
         check(study.space)
@@ -40,7 +49,7 @@ def run(
     crew = crew_for(executor, objective, timeout)
     sweep = Sweep(study, crew, trials, retries, max_failures, batch, total)
     try:
-        with Interrupts("the running trials", _stop) as interrupts:
+        with Interrupts("the running trials and saving", _stop) as interrupts:
             sweep.work(interrupts)
     finally:
         try:
@@ -177,15 +186,3 @@ class Sweep:
             return False
         time.sleep(LOOK / 10)
         return True
-
-
-def _check(objective: Any, timeout: Any, **counts: Any) -> None:
-    if not callable(objective):
-        raise ConfigError(f"an objective is a function of the parameters, got {objective!r}")
-    for name, value in counts.items():
-        least = 1 if name == "batch" else 0
-        whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-        if not whole and not (value is None and name in ("max_failures", "batch", "total")):
-            raise ConfigError(f"{name}= is a whole number from {least} on, got {value!r}")
-    if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
-        raise ConfigError(f"timeout= is a number of seconds above 0, got {timeout!r}")

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from optlab.checks import whole
 from optlab.errors import ConfigError, unknown
 from optlab.search.functions import NamedFunction
-from optlab.search.mistakes import Found, Mistakes, shown, under, unknown_key, whole
+from optlab.search.mistakes import Found, Mistakes, shown, under, unknown_key
 from optlab.search.space import Space
 
 STREAMS = {"trial": 0, "random": 1, "sobol": 2, "gp": 3, "refine": 4, "optuna": 5}

@@ -117,9 +117,22 @@ def _check(path: Path, memory: sqlite3.Connection) -> None:
         raise StorageError(f"{path} is an SQLite file of another program")
     if version > VERSION:
         raise StorageError(f"{path} was written by a newer optlab (format {version}, here {VERSION}); upgrade")
+    check_tables(memory, path)
     found = memory.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if found != "ok" or path.stat().st_size % size:
         raise sqlite3.DatabaseError(found)
+
+
+def check_tables(db: sqlite3.Connection, path: Path | None) -> None:
+    """Refuse a file with views or triggers: they are queries that whoever wrote the file would have this program run.
+
+    Raises:
+        StorageError: it has some.
+    """
+    db.execute("PRAGMA trusted_schema=OFF")  # nor may an expression in a table's definition call what is unsafe
+    found = db.execute("SELECT name FROM sqlite_master WHERE type NOT IN ('table', 'index')").fetchone()
+    if found is not None:
+        raise StorageError(f"{path} has a view or a trigger, {found[0]!r}, which no study's file has")
 
 
 def _recovered(path: Path) -> sqlite3.Connection:

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from optlab.checks import finite, whole
 from optlab.errors import ConfigError, StorageError
+from optlab.search.arguments import NOTHING, scalar
 from optlab.search.location import storage_path
-from optlab.search.mistakes import Found, Mistakes, encodable, number, raise_if, shown, under, unknown_key, whole
+from optlab.search.mistakes import Found, Mistakes, raise_if, shown, under, unknown_key
 from optlab.search.sampler import SAMPLERS, Sampler, sampler_from_dict
 from optlab.search.space import Space
 from optlab.search.toml import parse_toml, read_toml
@@ -180,7 +182,7 @@ def _count(least: int, most: int) -> Any:
 
 
 def _seconds(value: Any, key: str, found: Found) -> float | None:
-    seconds = number(value)
+    seconds = finite(value)
     if seconds is None or seconds <= 0.0:
         found.append((key, f"must be a number of seconds greater than 0, got {shown(value)}"))
     return seconds
@@ -199,16 +201,11 @@ def _plain(value: Any, path: str, found: Found) -> Any:
         return {name: _plain(item, f"{path}.{name}", found) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item, f"{path}[{i}]", found) for i, item in enumerate(value)]
-    as_int = whole(value)
-    if isinstance(value, str):
-        plain = encodable(value)
-    elif as_int is not None:
-        plain = abs(as_int) < 2**63
-    else:
-        plain = isinstance(value, bool) or number(value) is not None
-    if not plain:
+    plain = NOTHING if value is None else scalar(value)
+    if plain is NOTHING:
         found.append((path, f"must be a text, a finite number, true or false, got {shown(value)}"))
-    return value
+        return value
+    return plain
 
 
 READERS: dict[str, Any] = {

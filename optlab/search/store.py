@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import isfinite
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from optlab.errors import ConfigError, StorageError
 from optlab.plain import parsed
+from optlab.search.backup import copy_study
 from optlab.search.database import Database
 from optlab.search.salvage import UNREADABLE
 from optlab.search.space import Space
@@ -64,8 +66,10 @@ class Store:
         self._owners: dict[int, str | None] = {}
         self._study, self._last, self._highest = 0, 0, -1
         self._written: list[tuple[Trial, str | None]] = []
+        self._unsaved: dict[int, tuple[Outcome, float]] = {}  # results that could not be written, and their times
         self._db = Database(path, reader)
         self.close, self.lock = self._db.close, self._db.lock
+        self.checkpoint, self.lost = self._db.checkpoint, self._db.lost
 
     @property
     def running(self) -> bool:
@@ -117,7 +121,7 @@ class Store:
 
     def refresh(self) -> None:
         """Read what other drivers wrote."""
-        if self._db.path is None:
+        if self._db.path is None or self._db.was_lost:  # what is known of a file that is gone stays
             return
         with self._db.reading():
             if self._db.others_wrote():
@@ -242,10 +246,13 @@ class Store:
     def record(self, number: int, outcome: Outcome) -> bool:
         """Write how a trial ended, once; False (and an entry in the log) if it is recorded already."""
         state, value, error, now = outcome.state, outcome.value, outcome.error, time.time()
+        self._unsaved[number] = outcome, now
         with self._write(durable=True):
             done = self._set(number, None, outcome.reports, state=state, value=value, error=error, finished=now)
             if not done:
                 self._note(number, f"a second result was not taken: {state} {value} {error}")
+        del self._unsaved[number]
+        self._db.keep_up(now - self.trials[number].started)
         return done
 
     def release(self, numbers: Sequence[int]) -> None:
@@ -276,6 +283,11 @@ class Store:
             if not all(value is None or (isinstance(value, int) and value >= 0) for value in row):
                 raise StorageError(f"{self._db.path}: when trial {row.number} was claimed makes no sense: {row[1:]}")
         return found
+
+    def copy(self, storage: str | os.PathLike[str]) -> Path:
+        """`Study.copy`."""
+        with self._db.lock:
+            return copy_study(storage, self._db.backup, self._study, self._identity, self.trials, self._unsaved)
 
     # --- underneath ---------------------------------------------------------------------------------------------------
 
@@ -328,7 +340,7 @@ class Store:
             *row, owner, self._last = line
             try:
                 trial = _read(*row, space=self._identity[2], known=self.trials.get(row[0]))
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, RecursionError) as error:
                 where = f"{self._db.path}: trial {row[0]}"
                 raise StorageError(f"{where} makes no sense ({error}); move the file away to begin again") from error
             self._keep(trial, owner)
@@ -351,7 +363,7 @@ def _read(
     """A row of the table; SQLite has no checksums, so that a bit may have flipped in it.
 
     Raises:
-        TypeError, ValueError: it makes no sense.
+        TypeError, ValueError, RecursionError: it makes no sense.
     """
     seed, started, finished, starts = rest
     if not isinstance(number, int) or not 0 <= number < LARGEST or not isinstance(seed, int):
@@ -362,12 +374,13 @@ def _read(
         raise ValueError(f"its error is {error!r}")
     if state not in STATES:
         raise ValueError(f"its state is {state!r}")
-    if (value is None) == (state == "complete") or not isfinite(value or 0.0):
+    known_value = value is None or (isinstance(value, float) and isfinite(value))
+    if (value is None) == (state == "complete") or not known_value:
         raise ValueError(f"it is {state} with the value {value!r}")
     if not isinstance(starts, int) or not 0 <= starts < 1 << 31:
         raise ValueError(f"it was begun {starts!r} times")
-    told = tuple((int(step), float(at)) for step, at in parsed(reports)) if reports else ()
-    params = known.params if known else space.recorded(parsed(text))
+    told = tuple((int(step), float(at)) for step, at in json.loads(reports)) if reports else ()
+    params = known.params if known else space.recorded(json.loads(text))
     return Trial(number, params, value, state, error, told, seed, started, finished, starts)
 
 

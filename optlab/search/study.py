@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from optlab.checks import check_count
 from optlab.errors import ConfigError
 from optlab.search.load import Stored, bound, samplers
 from optlab.search.pruners import Pruner, replay
 from optlab.search.sampler import Observation, Sampler, sequence
 from optlab.search.space import Space
 from optlab.search.store import Moments, Store, batch_of
-from optlab.search.trial import Live, Outcome, Trial, judge, printable
+from optlab.search.trial import Live, Outcome, Trial, judge, printable, unheard
 from optlab.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ class Study(Stored):
         Raises:
             ConfigError: the sampler has nothing left (with ``n`` the list is shorter); ``params`` not in the space.
         """
-        if n is not None and (isinstance(n, bool) or not isinstance(n, int) or n < 1):
-            raise ConfigError(f"ask(n=) is a whole number from 1 on, got {n!r}")
+        if n is not None:
+            n = check_count("ask(n=)", n, 1)
         if params is not None and n is not None:
             raise ConfigError("ask takes n= or params=, not both")
         if params is not None:
@@ -126,7 +127,7 @@ class Study(Stored):
         Raises:
             ConfigError: both a value and an error, or a trial that was never asked for.
         """
-        number = trial if isinstance(trial, int) else trial.number
+        number = trial.number if isinstance(trial, Live | Trial) else check_count("a trial's number", trial)
         if error is not None and value is not None:
             raise ConfigError("tell takes a value or error=, not both")
         self._store.refresh()
@@ -169,7 +170,8 @@ class Study(Stored):
             max_failures: more failed trials than this end the run.
             pruner: "median", "halving" or a `Pruner` for trials that report.
             batch: propose so many trials together, when all before have ended; then a sampler that learns proposes the
-                same at any number of workers.
+                same at any number of workers. `GP` does so on one kind of processor: BLAS and the vector width decide
+                its last bits. Grid, Random and Sobol propose the same everywhere.
             total: the study gets no more trials than that, those before and those of other drivers included.
 
         Raises:
@@ -178,7 +180,10 @@ class Study(Stored):
         """
         from optlab.search.run import run
 
-        run(self, objective, trials, executor, retries, timeout, max_failures, pruner, batch, total)
+        try:
+            run(self, objective, trials, executor, retries, timeout, max_failures, pruner, batch, total)
+        finally:
+            self._store.checkpoint()
 
     # --- what is known ------------------------------------------------------------------------------------------------
 
@@ -260,6 +265,18 @@ class Study(Stored):
         from optlab.search.repeats import repeat
 
         return repeat(self, objective, n)
+
+    def copy(self, path: str | os.PathLike[str]) -> Path:
+        """Write everything into a new file, as of now, while drivers run; return its path.
+
+        The copy has no drivers: what runs now is unfinished there. It works for a study in memory too, and for one
+        whose file was deleted, moved or replaced: also results that could not be written are in the copy.
+
+        Raises:
+            ConfigError: ``path`` names no file.
+            StorageError: there is a file already, or it can't be written.
+        """
+        return self._store.copy(path)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """A row per trial."""
@@ -353,11 +370,18 @@ class Study(Stored):
         """Give back trials that did not end."""
         if numbers:
             self._store.release(numbers)
+        with self._lock:
+            for number in numbers:
+                self._silence(number)
 
     def others_running(self) -> bool:
         """Whether some trial still runs; asked when none of this driver's does."""
         self._store.refresh()
         return self._store.running
+
+    def lost(self) -> str:
+        """Return what became of the file while it was open, so that nothing can be written; "" if all is well."""
+        return self._store.lost()
 
     def note(self, number: int, text: str) -> None:
         """Write into the log."""
@@ -468,6 +492,12 @@ class Study(Stored):
         self._store.record(number, outcome)
         with self._lock:
             self._asked.discard(number)
-            self._lives.pop(number, None)
+            self._silence(number)
             if self._pruner is not None:
                 self._pruner.ended(number, outcome.state == "complete")
+
+    def _silence(self, number: int) -> None:
+        """Ignore what a thread that the trial left behind reports from now on."""
+        live = self._lives.pop(number, None)
+        if live is not None:
+            live.channel = unheard

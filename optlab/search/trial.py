@@ -2,10 +2,15 @@
 
 import inspect
 import math
+import os
+import threading
+import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
+from optlab.checks import boolean, check_count
 from optlab.errors import ConfigError, OptlabError
 
 STATES = ("running", "complete", "failed", "pruned", "quarantined", "crashed")
@@ -59,6 +64,11 @@ class Outcome(NamedTuple):
     reports: Reports = ()
 
 
+def unheard(step: int, value: float) -> bool:
+    """Take a report that nobody compares with others: it is no reason to stop."""
+    return False
+
+
 @dataclass
 class Live:
     """A running trial: what `Study.ask` returns and an objective with a second argument gets."""
@@ -66,24 +76,30 @@ class Live:
     number: int
     params: dict[str, Any]
     seed: int
-    channel: Callable[[int, float], bool] = field(default=lambda step, value: False, repr=False)
+    channel: Callable[[int, float], bool] = field(default=unheard, repr=False)
     reports: list[tuple[int, float]] = field(default_factory=list)
     pruned: bool = field(default=False, init=False)
     _poor: bool = field(default=False, init=False, repr=False)
+    _process: int = field(default_factory=os.getpid, init=False, repr=False, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
     def report(self, value: Any, step: int) -> None:
         """Record an intermediate value, to be compared with other trials' at the same step; NaN is worse than any.
 
+        Any thread of the process that runs the trial may report.
+
         Raises:
-            ConfigError: the value is no number, or the step no whole number from 0 on.
+            ConfigError: the value is no number, the step no whole number from 0 on, or this is a fork of the process.
         """
         number, reason = as_number(value)
         if number is None:
             raise ConfigError(f"a report is one number, got {reason}")
-        if isinstance(step, bool) or not hasattr(step, "__index__") or step < 0:
-            raise ConfigError(f"a report's step is a whole number from 0 on, got {step!r}")
-        self.reports.append((int(step), number))
-        self._poor = self.channel(int(step), number)
+        step = check_count("a report's step", step)
+        if os.getpid() != self._process:
+            raise ConfigError("a report comes from the process that runs the trial; this is a fork of it")
+        with self._lock:  # the same order here and there
+            self.reports.append((step, number))
+            self._poor = self.channel(step, number)
 
     def should_prune(self) -> bool:
         """Whether the last report was poor enough to stop here; True makes this a pruned trial."""
@@ -99,7 +115,7 @@ def as_number(value: Any) -> tuple[float | None, str]:
     kind = type(value).__name__
     if value is None:
         return None, "None"
-    if isinstance(value, str | bytes | bytearray | bool | complex) or kind in ("bool_", "bool"):
+    if isinstance(value, str | bytes | bytearray | complex) or boolean(value) is not None:
         return None, f"{value!r:.60} ({kind})"
     if shape != ():
         return None, f"an array of shape {tuple(shape)} (return one number, as float(x[0]) or x.mean() is)"
@@ -152,22 +168,44 @@ def wants_trial(objective: Callable[..., Any]) -> bool:
 def evaluate(objective: Callable[..., Any], live: Live, both: bool) -> Outcome:
     """Run the objective; whatever it does becomes an outcome.
 
+    An objective that forks may return twice: what comes back in another process ends here, unheard.
+
     Raises:
         KeyboardInterrupt: the one thing that is not the trial's own affair.
     """
+    process, returned = os.getpid(), None
     params = dict(live.params)  # the objective may change its own
     try:
         returned = objective(params, live) if both else objective(params)
-    except Pruned:
-        live.pruned = True
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # SystemExit too: a sweep goes on
-        return Outcome("failed", None, describe(error), tuple(live.reports))
+        if os.getpid() != process:
+            _end_fork(error)
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        if not isinstance(error, Pruned):
+            return Outcome("failed", None, describe(error), tuple(live.reports))
+        live.pruned = True
+    if os.getpid() != process:
+        _end_fork()
     if live.pruned:
         step, value = live.reports[-1] if live.reports else (0, math.nan)
         return Outcome("pruned", None, f"stopped at step {step} with {value:.6g}", tuple(live.reports))
     return judge(returned, tuple(live.reports))
+
+
+def _end_fork(error: BaseException | None = None) -> NoReturn:
+    """End a process that an objective forked and that came back from it: what follows is its parent's to do.
+
+    No handler of `atexit` runs and nothing is flushed, since both were the parent's before the fork.
+    """
+    code: Any = 0
+    if isinstance(error, SystemExit):
+        code = error.code or 0
+    elif error is not None:
+        code = 1
+        with suppress(Exception):  # a standard error that is closed
+            traceback.print_exception(error)
+    os._exit(code if isinstance(code, int) else 1)
 
 
 def summary(params: Mapping[str, Any]) -> str:

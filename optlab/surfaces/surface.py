@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from optlab.checks import is_whole
+from optlab.checks import is_whole, new_array
 from optlab.compiling import A_SURFACE, COMPILE_ERRORS, compile_error
 from optlab.errors import ConfigError
+from optlab.interrupt import Pace
 from optlab_kernels.dual import derive
 from optlab_kernels.jit import jit, pointwise
 
@@ -120,11 +121,13 @@ class Surface:
         if not is_whole(resolution, 2):
             raise ConfigError(f"resolution: expected an integer of at least 2, got {resolution!r}")
         x_range, y_range = self.domain if window is None else as_window("window", window)
+        values = new_array(f"resolution={resolution}", resolution, resolution)
         xs, ys = np.linspace(*x_range, resolution), np.linspace(*y_range, resolution)
-        values = np.empty((resolution, resolution))
         try:
             with np.errstate(all="ignore"):  # with the JIT off, a point where f is not finite would warn
-                _tabulate(self.value)(xs, ys, values)
+                fill = _tabulate(self.value)
+                for first, end in Pace().pieces(resolution):
+                    fill(xs, ys[first:end], values[first:end])
         except COMPILE_ERRORS as error:
             raise compile_error(self.name, error, A_SURFACE) from error
         return xs, ys, values

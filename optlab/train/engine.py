@@ -7,6 +7,7 @@ import numpy as np
 
 from optlab.checks import check_count
 from optlab.errors import ConfigError, DataError, NonFiniteError
+from optlab.interrupt import Pace
 from optlab.nn.functional import as_labels, as_weights
 from optlab.nn.layers import BatchNorm1d
 from optlab.nn.module import Module
@@ -15,11 +16,12 @@ from optlab_kernels.machine import LOGGED, LOSS, NORMS
 from optlab_kernels.reductions import all_finite
 
 LOSSES = ("cross_entropy", "mse")
+FIRST_NUMBERS = 1 << 20  # read in the first compiled call, about 0.1 ms
 Scaler = tuple[np.ndarray, np.ndarray] | tuple[np.ndarray, np.ndarray, np.ndarray | None]
 
 
 class Engine:
-    """Runs epochs of training. `Machine` does it in one compiled call each, `Tape` operation by operation.
+    """Runs epochs of training. `Machine` does it in a few compiled calls, `Tape` operation by operation.
 
     Args:
         model: in training mode.
@@ -173,7 +175,8 @@ def refuse(name: str, data: np.ndarray) -> None:
     """
     table = plain(data)
     with np.errstate(all="ignore"):  # with the JIT off, 0 x infinity would warn
-        fine = all_finite(table.reshape(1, -1), 0, 0, table.size)
+        flat = table.reshape(1, -1)
+        fine = all(all_finite(flat, 0, first, end) for first, end in Pace(FIRST_NUMBERS).pieces(table.size))
     if not fine:
         row, column = (int(i) for i in np.argwhere(~np.isfinite(table))[0])
         value, count = table[row, column], int((~np.isfinite(table)).any(1).sum())

@@ -163,7 +163,11 @@ def _resumed(
 
 
 def _made_again(rest: dict[str, Any], given: set[str], directory: Path) -> list[Callback]:
-    """The callbacks of the run whose kind is not given anew."""
+    """The callbacks of the run whose kind is not given anew.
+
+    A checkpoint may be somebody else's, so that a log is only written where the run is: no file elsewhere is replaced
+    because a manifest names it.
+    """
     again: list[Callback] = []
     for name, options in rest["callbacks"].items():
         kind = name.rpartition("-")[0]
@@ -177,16 +181,15 @@ def _made_again(rest: dict[str, Any], given: set[str], directory: Path) -> list[
             if kind == log.__name__:
                 path = _inside(directory, Path(options["path"]), rest.get("directory"))
                 if path is None:
-                    outside = f"{log.__name__}({options['path']!r}) is not in {directory}"
-                    warnings.warn(f"{outside}: give it again to go on with it", stacklevel=4)
+                    where = f"wrote to {options['path']}, outside {directory}"
+                    warnings.warn(f"the run's {log.__name__} {where}: give it again", stacklevel=4)
                 else:
                     again.append(log(path))
     return again
 
 
 def _inside(directory: Path, path: Path, before: str | None) -> Path | None:
-    """Where a log of the run is now: the directory may have been moved. None if it is not inside the directory, since a
-    checkpoint from somebody else must not say which files are written."""
+    """Return where a log of the run is now, for the directory may have been moved; None if it is not inside."""
     for base in (Path(before) if before else directory, directory):
         if path.absolute().is_relative_to(base.absolute()):
             here = directory / path.absolute().relative_to(base.absolute())

@@ -73,5 +73,13 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
-        """The recipe that `to_dict` wrote."""
+        """The recipe that `to_dict` wrote.
+
+        Raises:
+            ConfigError: as `Config.from_dict`.
+            TypeError, KeyError: it is something else.
+        """
+        for part, keys in (("source", ("name", "data_dir")), ("split", ("test",)), ("model", ("hidden", "dtype"))):
+            if missing := set(keys) - set(dict(plain[part])):
+                raise KeyError(f"{part} without {', '.join(sorted(missing))}")
         return cls(**{**plain, "config": Config.from_dict(plain["config"])})

@@ -62,8 +62,10 @@ class RunDirectory:
         self.digest = str(plain.pop("digest", ""))
         try:
             self.recipe = Recipe.from_dict(plain)
-        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            raise StorageError(f"{self.path / CONFIG} is no recipe of a run: {error!r}") from None
+        except ConfigError:
+            raise
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+            raise StorageError(f"{self.path / CONFIG} makes no sense: {error}") from None
 
     @classmethod
     def new(cls, recipe: Recipe, path: Path | None = None) -> Self:

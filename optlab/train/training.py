@@ -129,7 +129,11 @@ class Training:
     def run(self) -> History:
         """Train to the end, or until something ends it; `fit` says what comes back."""
         history = self.history
-        with Interrupts() as interrupts, ExitStack() as ends:  # every callback that began gets its end, whatever fails
+        finishing = "this epoch and saving" if any(callback.saves for callback in self.callbacks) else "this epoch"
+        with (
+            Interrupts(finishing) as interrupts,
+            ExitStack() as ends,
+        ):  # every callback that began gets its end, whatever fails
             try:
                 for callback in sorted(self.callbacks, key=lambda callback: type(callback).locks is not Callback.locks):
                     callback.on_start(self)
@@ -161,20 +165,18 @@ class Training:
         steps = min(self.steps_per_epoch, self.steps - self.step)
         rows = order[: min(self._rows, steps * self.config.batch_size)]
         rates = self._rates(steps)
-        losses: list[np.ndarray] = []
+        records: list[dict[str, np.ndarray]] = []  # an epoch that a signal ends leaves none of its steps in the history
         try:
-            for record, some in self._batches(rows, rates):
-                self.history.add_steps({**record, "lr": some})
-                losses.append(record["loss"])
+            for record, _ in self._batches(rows, rates):
+                records.append(record)
         except NonFiniteError as error:
-            done = len(error.record["loss"])
-            at = sum(map(len, losses))
-            self.history.add_steps({**error.record, "lr": rates[at : at + done]})
-            nothing = dict.fromkeys(self.curves, np.nan) | {"lr": float(rates[at + done - 1])}
+            done = self._add_steps([*records, error.record], rates)
+            nothing = dict.fromkeys(self.curves, np.nan) | {"lr": float(rates[done - 1])}
             self.history.add_epoch(nothing, time.perf_counter() - began)
             raise
+        self._add_steps(records, rates)
         self.epoch, self.step = self.epoch + 1, self.step + steps
-        values = {"train_loss": float(np.concatenate(losses).mean())}
+        values = {"train_loss": float(np.concatenate([record["loss"] for record in records]).mean())}
         if self.val is not None:
             held = score(self.model, self.val, self.loss)
             values["val_loss"] = held.loss
@@ -184,6 +186,15 @@ class Training:
         if self.plateau is not None:
             self.optimizer.lr = self.plateau.update(values.get("val_loss", values["train_loss"]))
         self.history.add_epoch(values, time.perf_counter() - began)
+
+    def _add_steps(self, records: list[dict[str, np.ndarray]], rates: np.ndarray) -> int:
+        """Write the steps of an epoch into the history; how many there are."""
+        done = 0
+        for record in records:
+            taken = len(record["loss"])
+            self.history.add_steps({**record, "lr": rates[done : done + taken]})
+            done += taken
+        return done
 
     def _rates(self, steps: int) -> np.ndarray:
         """The learning rate of each step of this epoch."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from optlab_kernels.choose import choose
 from optlab_kernels.jit import pointwise
 from optlab_kernels.rule import Rule
 
@@ -51,13 +52,23 @@ def plain(p: Any, g: Any, s: tuple[Any], c: tuple[Any, ...]) -> tuple[Any, tuple
 
 
 @pointwise
+def variance(v: Any, m: Any) -> Any:
+    """v - m^2, but 0 where rounding would make it negative, and infinite where v overflowed: else roots are NaN.
+
+    Such a step stands still, as torch's does, whose multiply-add is fused and so has no inf - inf.
+    """
+    square = m * m
+    return choose(v == v + v, v, choose(square < v, v - square, v - v))  # v is 0 or infinite; the usual; rounded away
+
+
+@pointwise
 def centered(p: Any, g: Any, s: tuple[Any, Any], c: tuple[Any, ...]) -> tuple[Any, tuple[Any, Any]]:
     """With the variance in place of the mean square."""
     v, m = s
     a, rest, inside, outside, _, entering, stepping = c
     v = a * v + rest * (g * g)
     m = a * m + rest * g
-    return p - stepping * (entering * g / (np.sqrt(v - m * m + inside) + outside)), (v, m)
+    return p - stepping * (entering * g / (np.sqrt(variance(v, m) + inside) + outside)), (v, m)
 
 
 @pointwise
@@ -77,7 +88,7 @@ def centered_with_momentum(p: Any, g: Any, s: tuple[Any, Any, Any], c: tuple[Any
     a, rest, inside, outside, mu, entering, stepping = c
     v = a * v + rest * (g * g)
     m = a * m + rest * g
-    b = mu * b + entering * g / (np.sqrt(v - m * m + inside) + outside)
+    b = mu * b + entering * g / (np.sqrt(variance(v, m) + inside) + outside)
     return p - stepping * b, (v, m, b)
 
 

@@ -5,7 +5,9 @@ from typing import Any, cast
 
 import numpy as np
 
+from optlab.checks import finite, whole
 from optlab.errors import ConfigError, unknown
+from optlab.search.arguments import python_entries
 from optlab.search.functions import import_function, name_of
 from optlab.search.gp import trust
 from optlab.search.gp.acquisition import ACQUISITIONS, LOGARITHMIC
@@ -18,7 +20,7 @@ from optlab.search.gp.one_thread import one_thread
 from optlab.search.gp.prior import Belief, covariance, usual, weighted
 from optlab.search.gp.propose import fresh, next_point, promising
 from optlab.search.gp.records import standardize
-from optlab.search.mistakes import Found, number, raise_if, shown, unknown_key, whole
+from optlab.search.mistakes import Found, raise_if, shown, unknown_key
 from optlab.search.sampler import Observation, Sampler, generator
 from optlab.search.samplers.sobol import SobolSequence
 from optlab.search.space import Space
@@ -34,6 +36,7 @@ class GP(Sampler):
 
     The first ``initial`` results come from a scrambled Sobol sequence, unless there are others already. A batch is
     proposed as if the points before had given what the model expects of them, and so are trials that still run.
+    Proposals repeat bit for bit on one kind of processor; another one sums in another order.
 
     Args:
         seed: of the sequence and the candidates.
@@ -77,7 +80,7 @@ class GP(Sampler):
         found: Found = []
         if whole(initial) is None or initial < 1:
             found.append(("initial", f"must be a whole number from 1, got {shown(initial)}"))
-        if noise is not None and (number(noise) is None or noise < 0):
+        if noise is not None and (finite(noise) is None or noise < 0):
             found.append(("noise", f"must be a number from 0, or None to estimate it, got {shown(noise)}"))
         if not isinstance(prior or {}, Mapping):
             found.append(("prior", f"must be a dictionary of parameters and values, got {shown(prior)}"))
@@ -90,14 +93,13 @@ class GP(Sampler):
             raise ConfigError(
                 f"GP: a prior multiplies the expected improvement, got acquisition={acquisition!r}: take log-ei"
             )
-        self.initial, self.acquisition, self.noise = int(initial), acquisition, noise
-        self.prior, self.mean = dict(prior or {}), mean
+        self.initial, self.acquisition, self.noise = int(initial), acquisition, finite(noise)
+        self.prior, self.mean = python_entries(prior), mean
 
     def options(self) -> dict[str, Any]:
         """Those that are not the default."""
         guess = None if self.mean is None else name_of(self.mean)
-        prior = {name: list(v) if isinstance(v, list | tuple) else v for name, v in self.prior.items()}
-        others = {"acquisition": self.acquisition, "noise": self.noise, "prior": prior, "mean": guess}
+        others = {"acquisition": self.acquisition, "noise": self.noise, "prior": dict(self.prior), "mean": guess}
         default: dict[str, Any] = {"acquisition": "log-ei", "noise": None, "prior": {}, "mean": None}
         return {"initial": self.initial, **{k: v for k, v in others.items() if v != default[k]}}
 
@@ -121,7 +123,7 @@ class GP(Sampler):
             value, size = given if isinstance(given, list | tuple) and len(given) == 2 else (given, WIDTH)
             if name not in self.space:
                 unknown_key(found, "prior", name, self.space)
-            elif number(size) is None or size <= 0:
+            elif finite(size) is None or size <= 0:
                 found.append((f"prior.{name}", f"has a width greater than 0, got {shown(size)}"))
             else:
                 before = len(found)

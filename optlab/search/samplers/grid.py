@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-import numpy as np
-
+from optlab.checks import boolean, whole
+from optlab.search.arguments import python_entries
 from optlab.search.axes import MAX_POINTS, axis_bounds, axis_values, tidy, value_at
 from optlab.search.best import best_trials, end_reached, values_of
-from optlab.search.mistakes import Found, Mistakes, raise_if, shown, unknown_key, whole
+from optlab.search.mistakes import Found, Mistakes, raise_if, shown, unknown_key
 from optlab.search.parameters import Choice
 from optlab.search.sampler import Observation, Sampler
 from optlab.search.space import Space
@@ -75,11 +75,11 @@ class Grid(Sampler):
             count = whole(value)
             if count is None or not least <= count <= MAX_POINTS:
                 found.append((key, f"must be a whole number from {least} to {MAX_POINTS}, got {shown(value)}"))
-        if extend not in (True, False):
+        if boolean(extend) is None:
             found.append(("extend", f"must be True or False, got {shown(extend)}"))
         raise_if(found, "Grid")
-        self.axes = {name: _plain(axis) for name, axis in {**named["axes"], **more}.items()}
-        self.bounds = {name: _plain(ends) for name, ends in named["bounds"].items()}
+        self.axes = python_entries({**named["axes"], **more})
+        self.bounds = python_entries(named["bounds"])
         self.points, self.extend, self.refine = int(points), bool(extend), int(refine)
 
     def options(self) -> dict[str, Any]:
@@ -180,13 +180,6 @@ class Grid(Sampler):
                     if self.space.active(point) == best.keys():
                         points[_key(point)] = point
         return points
-
-
-def _plain(values: Any) -> Any:
-    """A list of Python values; what is no sequence of values stays."""
-    if isinstance(values, np.ndarray):
-        return values.tolist()
-    return list(values) if isinstance(values, list | tuple | range) else values
 
 
 def _key(params: Mapping[str, Any]) -> str:

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from optlab.checks import finite, whole
 from optlab.search.best import best_trials
-from optlab.search.mistakes import Found, number, raise_if, shown, whole
+from optlab.search.mistakes import Found, raise_if, shown
 from optlab.search.sampler import Observation, Sampler, generator
 
 
@@ -36,7 +37,7 @@ class Refine(Sampler):
     def __init__(self, coarse: int = 20, shrink: float = 0.25, seed: int = 0) -> None:
         super().__init__(seed)
         found: Found = []
-        trials, share = whole(coarse), number(shrink)
+        trials, share = whole(coarse), finite(shrink)
         if trials is None or trials < 1:
             found.append(("coarse", f"must be a whole number from 1, got {shown(coarse)}"))
         if share is None or not 0.0 < share < 1.0:
