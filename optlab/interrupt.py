@@ -5,9 +5,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, NoReturn
+
+from optlab import streams
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 CALL_SECONDS = 0.05  # about how long one compiled call may last: Python handles signals between calls
@@ -59,9 +60,7 @@ class Interrupts:
         if self.asked is not None:
             self._again(number)
         self.asked = number
-        # the terminal hung up, is just being written to, was closed, or never was there
-        with suppress(OSError, RuntimeError, ValueError, AttributeError):
-            sys.stderr.write(f"optlab: finishing {self._finishing}; once more to stop now\n")
+        streams.write(sys.stderr, f"optlab: finishing {self._finishing}; once more to stop now\n")
 
 
 class Pace:

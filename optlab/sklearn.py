@@ -1,7 +1,6 @@
 """`fit` with the manners of scikit-learn: `MLPClassifier` and `MLPRegressor` for pipelines and grid searches."""
 
 import copy
-import warnings
 from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -16,6 +15,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from optlab import streams
 from optlab.data.dataset import Dataset
 from optlab.data.scaler import Scaler
 from optlab.errors import ConfigError, DataError
@@ -193,7 +193,7 @@ class _Perceptron(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no t
         self.loss_curve_ = history["train_loss"].tolist()
         if history.status == "diverged":
             what = "training diverged and predictions mean little; take a lower lr, or clip_norm"
-            warnings.warn(f"{what} ({history.reason})", ConvergenceWarning, stacklevel=4)
+            streams.warn(f"{what} ({history.reason})", ConvergenceWarning, stacklevel=4)
         return self
 
     # --- predicting ---------------------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ OPTLAB, KERNELS = Path(optlab.__file__).parent, Path(optlab_kernels.__file__).pa
 # From the bottom up: a module imports from rows below its own, and within its own part. A new part gets its place here.
 LAYERS = (
     {"optlab_kernels"},
-    {"errors", "interrupt", "lazy", "plain"},
+    {"errors", "streams"},
+    {"interrupt", "lazy", "plain"},
     {"checks", "compiling", "containers", "files", "locks", "verdict"},
     {"states"},
     {"autograd", "surfaces", "data", "schedules"},

@@ -54,7 +54,8 @@ def warn_once(kind: str, message: str) -> None:
     """Warn about one kind of trouble once per process: a broken disk would otherwise warn for every function."""
     if kind not in _warned:
         _warned.add(kind)
-        warnings.warn(message, CacheWarning, stacklevel=3)
+        with suppress(ValueError):  # standard error is closed
+            warnings.warn(message, CacheWarning, stacklevel=3)
 
 
 @functools.cache

@@ -13,6 +13,7 @@ import functools
 import os
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numba
@@ -203,7 +204,8 @@ def choice(dtype: str) -> Choice:
         return Choice("blas", f"no tile is tuned for this processor ({VARIABLE}=tile takes the generic one)")
     trouble = check(form, dtype)
     if trouble:
-        warnings.warn(f"matrix products fall back to BLAS: {trouble}", RuntimeWarning, stacklevel=2)
+        with suppress(ValueError):  # standard error is closed
+            warnings.warn(f"matrix products fall back to BLAS: {trouble}", RuntimeWarning, stacklevel=2)
         return Choice("blas", trouble)
     return Choice(form, f"{VARIABLE}=tile" if asked else f"this processor has {form}, and the tile agrees with np.dot")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from optlab import streams
 from optlab.bench import descents, gemm, kernels, startup, sweep, threads, throughput, training
 from optlab.bench.record import record, write
 from optlab.descent.table import Table
@@ -44,8 +45,8 @@ def main() -> None:
     rows = []
     for row in module.table(options.peers, options.rounds):
         rows.append(row)
-        print(".", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+        streams.write(sys.stderr, ".")
+    streams.write(sys.stderr, "\n")
     columns = getattr(module, "COLUMNS", COLUMNS)
     found = {"rounds": options.rounds, "columns": columns, "rows": rows, "goals": module.verdicts(rows)}
     told = [*["--peers"] * options.peers, f"--rounds {options.rounds}"]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from optlab import streams
 from optlab.bench import families
 from optlab.bench import search_cost as cost
 from optlab.bench import search_resume as resume
@@ -76,7 +77,7 @@ def costs(racing: dict[str, Contestant]) -> Rows:
             rows.append(cost.row(n, cost.measure(entrants, n)))
             _dot()
     except KeyboardInterrupt:
-        print(" stopped", end="", file=sys.stderr)
+        streams.write(sys.stderr, " stopped")
     return rows
 
 
@@ -132,7 +133,7 @@ def _mark(met: bool) -> str:
 
 
 def _dot() -> None:
-    print(".", end="", file=sys.stderr, flush=True)
+    streams.write(sys.stderr, ".")
 
 
 def report(o: argparse.Namespace) -> Record:
@@ -151,7 +152,7 @@ def report(o: argparse.Namespace) -> Record:
                 finished.append(cell)
                 _dot()
         except KeyboardInterrupt:
-            print(" stopped", end="", file=sys.stderr)
+            streams.write(sys.stderr, " stopped")
         found["ranks"], found["pairs"] = ranks(finished), pairs(finished)
         found |= {"medians": medians(finished), "curves": curves(finished)}
         found["goals"] += goals_of_regret(found["ranks"], found["pairs"])
@@ -196,7 +197,7 @@ def main() -> None:
         found = report(o)
     except OptlabError as error:
         sys.exit(f"Error: {error}")
-    print(file=sys.stderr)
+    streams.write(sys.stderr, "\n")
     if o.out is not None:
         write(found, o.out)
     if o.json:

@@ -3,13 +3,16 @@
 import os
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 import click
 
 import optlab
+from optlab import streams
 from optlab.cli.basin import basin
 from optlab.cli.bench import bench
+from optlab.cli.common import tell_people
 from optlab.cli.convert import convert
 from optlab.cli.data import data
 from optlab.cli.doctor import doctor
@@ -50,7 +53,7 @@ def finish(context: click.Context, code: int | None, debug: bool) -> int | None:
 
         seconds = time.perf_counter() - context.obj["began"]
         loaded, compiled = counts["loaded"], counts["compiled"]
-        click.echo(f"{seconds:.2f} s; {compiled} functions compiled, {loaded} loaded from the cache", err=True)
+        tell_people(f"{seconds:.2f} s; {compiled} functions compiled, {loaded} loaded from the cache")
     return code
 
 
@@ -76,6 +79,7 @@ for command in COMMANDS:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code; a user's mistake never shows a traceback."""
+    streams.attach()
     sys.exit(_code(arguments))
 
 
@@ -83,15 +87,17 @@ def _code(arguments: list[str] | None) -> int:
     debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
     try:
         result: Any = cli.main(arguments, prog_name="optlab", standalone_mode=False)
-        sys.stdout.flush()
+        with suppress(AttributeError):  # an editor's own stream
+            sys.stdout.flush()
         return result if isinstance(result, int) else DONE
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
-        error.show()
+        with suppress(AttributeError, OSError, ValueError):  # nobody reads it
+            error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("optlab: interrupted", err=True)
+        tell_people("optlab: interrupted")
         return INTERRUPTED
     except SystemExit as stop:
         # So click leaves when stdout is a pipe whose reader has gone, having silenced it; a training that was ended by
@@ -101,15 +107,16 @@ def _code(arguments: list[str] | None) -> int:
     except BrokenPipeError:
         # The reader has had enough (`optlab rules | head`): files are written, so this is no failure. The interpreter
         # flushes stdout once more on its way out, which must not complain either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with suppress(AttributeError, OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except (OptlabError, OSError) as error:
         if debug:
             raise
-        click.echo(f"optlab: {error}", err=True)
+        tell_people(f"optlab: {error}")
         return next((code for kind, code in CODES.items() if isinstance(error, kind)), USAGE)
     except Exception as error:
         if debug:
             raise
-        click.echo(f"optlab: a bug: {type(error).__name__}: {error}\nShow it with: optlab --debug ...", err=True)
+        tell_people(f"optlab: a bug: {type(error).__name__}: {error}\nShow it with: optlab --debug ...")
         return BUG

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from optlab.cli.common import json_option, out_option
+from optlab.cli.common import json_option, out_option, tell_people
 
 ONE_THREAD = {
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"),
@@ -83,7 +83,7 @@ def bench(
     failed = []
     for table in TABLES if what == ALL else (what,):
         if what == ALL:
-            click.echo(f"\n== {table}", err=True)
+            tell_people(f"\n== {table}")
         if table == SEARCH:
             options = [part for name, value in told.items() for part in ([name] if value is True else [name, value])]
             code = _run(table, "optlab.bench.search", [*options, *(["--cells", str(cells)] if cells else []), *shared])
@@ -92,7 +92,7 @@ def bench(
         if code:
             failed.append(table)
     if failed and what == ALL:
-        click.echo(f"Error: {', '.join(failed)} failed, the others did not", err=True)
+        tell_people(f"Error: {', '.join(failed)} failed, the others did not")
     return 1 if failed else 0
 
 

@@ -1,12 +1,14 @@
 """What commands share: options, and output for people or for programs."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from optlab import streams
 from optlab.plain import plain
 
 if TYPE_CHECKING:
@@ -55,9 +57,7 @@ def print_json(document: Any) -> None:
 
 def print_table(table: "Table", title: str | None = None) -> None:
     """In colour and fitted to the terminal; plain columns when the output goes elsewhere."""
-    import sys
-
-    if not sys.stdout.isatty():
+    if not streams.is_terminal(sys.stdout):
         click.echo((f"{title}\n" if title else "") + str(table))
         return
     from rich.console import Console
@@ -79,10 +79,15 @@ def prepared(path: Path) -> Path:
     return path
 
 
+def tell_people(text: str) -> None:
+    """Print a line on stderr, for whoever reads it: a command does its work with or without readers."""
+    streams.write(sys.stderr, f"{text}\n")
+
+
 def tell_written(path: Path, quiet: bool = False) -> None:
     """Say where a file went, on stderr: stdout is for data."""
     if not quiet:
-        click.echo(f"wrote {path}", err=True)
+        tell_people(f"wrote {path}")
 
 
 def save_picture(ax_or_figure: Any, path: Path) -> Path:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optlab.cli.common import json_option, print_json, print_table, quiet_option
+from optlab import streams
+from optlab.cli.common import json_option, print_json, print_table, quiet_option, tell_people
 
 if TYPE_CHECKING:
     from optlab.data.published import Published
@@ -52,7 +53,7 @@ def fetch(name: str, data_dir: Path | None, quiet: bool) -> None:
 
     entry = _published(name)
     size = sum(file.bytes for file in entry.downloads)
-    if quiet or not sys.stderr.isatty():
+    if quiet or not streams.is_terminal(sys.stderr):
         folder = fetch_files(entry, data_dir)
     else:
         from rich.console import Console
@@ -63,7 +64,7 @@ def fetch(name: str, data_dir: Path | None, quiet: bool) -> None:
             task = progress.add_task(name, total=size)
             folder = fetch_files(entry, data_dir, lambda count: progress.advance(task, count))
     if not quiet:
-        click.echo(f"{name} is in {folder}", err=True)
+        tell_people(f"{name} is in {folder}")
 
 
 @data.command()
@@ -86,9 +87,9 @@ def verify(name: str | None, data_dir: Path | None, as_json: bool) -> int:
     elif rows:
         shown = {True: "yes", False: "no", None: "-"}
         print_table(Table([{**row, "exact": shown[row["exact"]]} for row in rows]))
-        click.echo("\nexact: the contents are those that the authors published, bit for bit", err=True)
+        tell_people("\nexact: the contents are those that the authors published, bit for bit")
     else:
-        click.echo(f"no published set in {' or '.join(map(str, folders(data_dir)))}", err=True)
+        tell_people(f"no published set in {' or '.join(map(str, folders(data_dir)))}")
     return 0 if all(row["state"] == "ok" for row in rows) else BAD
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optlab.cli.common import json_option, print_json, print_table, quiet_option
+from optlab.cli.common import json_option, print_json, print_table, quiet_option, tell_people
 
 if TYPE_CHECKING:
     from optlab.train.evaluate import Score
@@ -44,12 +44,12 @@ def evaluate(run: Path, unseal: str | None, force: bool, as_json: bool, quiet: b
         rows = [_row("validation", held), *rows, {"part": "test - validation", "rows": None, **_gap(tested, held)}]
     report = write_report(directory)
     for problem in problems:
-        click.echo(f"optlab: the ledger was changed by hand: {problem}", err=True)
+        tell_people(f"optlab: the ledger was changed by hand: {problem}")
     if as_json:
         print_json({"run": str(run), "scores": rows, "openings": openings, "ledger": problems, "report": str(report)})
     elif not quiet:
         print_table(Table(rows), f"{run}, epoch {directory.best_epoch} of {directory.history.epochs}")
-        click.echo(f"\n{report}", err=True)
+        tell_people(f"\n{report}")
 
 
 def _row(part: str, score: "Score") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`optlab gallery`: every slide figure, its claims measured, and pages that show them."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from optlab.cli.common import json_option, print_json, quiet_option, seed_option
+from optlab import streams
+from optlab.cli.common import json_option, print_json, quiet_option, seed_option, tell_people
 
 if TYPE_CHECKING:
     from optlab.gallery._made import Made
@@ -68,7 +70,7 @@ def gallery(
                 made[one.id] = one
                 tell(one)
                 if one.trace and context.find_root().params["debug"]:
-                    click.echo(one.trace, err=True)
+                    tell_people(one.trace)
     finally:  # after Ctrl-C too: what there is
         page = _write([made[id] for id in chosen if id in made], out)
     if as_json:
@@ -132,13 +134,16 @@ def _progress(total: int, quiet: bool) -> "Iterator[Callable[[Made], None]]":
     if quiet:
         yield lambda made: None
         return
+    if not streams.is_terminal(sys.stderr):
+        yield lambda made: tell_people("\n".join(_lines(made)))
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.text import Text
 
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     columns = (TextColumn("figure"), MofNCompleteColumn(), BarColumn(20), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=total)
 
         def tell(made: "Made") -> None:

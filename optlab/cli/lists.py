@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from optlab.cli.common import json_option, print_json, print_table
+from optlab.cli.common import json_option, print_json, print_table, tell_people
 
 
 @click.command()
@@ -36,7 +36,7 @@ def rules(name: str | None, as_json: bool) -> None:
             for key, entry in about.items()
         ]
         print_table(Table(rows))
-        click.echo("\nOne in full: optlab rules adam", err=True)
+        tell_people("\nOne in full: optlab rules adam")
     else:
         click.echo(f"{RULES[name].title}\n\n{(RULES[name].__doc__ or '').strip()}\n")
         for convention, changes in about[name]["conventions"].items():
@@ -86,7 +86,7 @@ def surfaces(name: str | None, as_json: bool) -> None:
             for key, s in SURFACES.items()
         ]
         print_table(Table(rows))
-        click.echo("\nOne in full: optlab surfaces beale", err=True)
+        tell_people("\nOne in full: optlab surfaces beale")
     else:
         for key, value in about[name].items():
             click.echo(f"{key:8} {value}")

@@ -12,6 +12,7 @@ from optlab.cli.common import (
     print_table,
     quiet_option,
     save_picture,
+    tell_people,
     tell_written,
 )
 from optlab.cli.recipe import make_recipe, recipe_options
@@ -47,4 +48,4 @@ def lr_find(
     elif not quiet:
         rows = [{"way": way, "lr": rate} for way, rate in found.suggestions.items()]
         print_table(Table(rows), f"{dataset}, {config.rule.name}: {found.suggestion:.3g}")
-        click.echo(found.reason, err=True)
+        tell_people(found.reason)

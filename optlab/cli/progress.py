@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from optlab import streams
+from optlab.cli.common import tell_people
 from optlab.search.study import Study
 from optlab.search.trial import Live, Outcome, summary
 
@@ -29,7 +31,7 @@ def progress(study: Watched, total: int, done: int, quiet: bool) -> Iterator[Non
     if quiet or done >= total:
         yield
         return
-    with _bar(total, done) if sys.stderr.isatty() else _lines() as tell:
+    with _bar(total, done) if streams.is_terminal(sys.stderr) else _lines() as tell:
         study.watch = _Watcher(study, total, done, tell)
         yield
     study.watch = None
@@ -59,9 +61,7 @@ class _Watcher:
 def _lines() -> Iterator[Callable[[int, str, str, bool], None]]:
     def tell(done: int, now: str, best: str, loud: bool) -> None:
         if loud:
-            with suppress(OSError):  # nobody reads any more: no reason to lose the sweep
-                sys.stderr.write(f"{now}; {best}\n" if best else f"{now}\n")
-                sys.stderr.flush()
+            tell_people(f"{now}; {best}" if best else now)
 
     yield tell
 

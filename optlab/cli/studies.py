@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from optlab import streams
 from optlab.cli.common import print_table
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ def show(study: "Study", extra: dict[str, Any]) -> None:
         click.echo()
     for verdict in verdicts:
         text = f"{'ok  ' if verdict.passed else 'NOTE'} {verdict.id}: {verdict.explanation}"
-        click.echo(click.wrap_text(text, _width(), subsequent_indent=5 * " ") if sys.stdout.isatty() else text)
+        click.echo(
+            click.wrap_text(text, _width(), subsequent_indent=5 * " ") if streams.is_terminal(sys.stdout) else text
+        )
 
 
 def _width() -> int:

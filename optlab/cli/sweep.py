@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optlab.cli.common import json_option, print_json, quiet_option
+from optlab.cli.common import json_option, print_json, quiet_option, tell_people
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +93,7 @@ def sweep(
     except (KeyboardInterrupt, SystemExit):
         if path is not None:
             again = "" if resume else "; continue with: the same command and --resume"
-            click.echo(f"optlab: saved {len(study.complete)} complete trials in {path}{again}", err=True)
+            tell_people(f"optlab: saved {len(study.complete)} complete trials in {path}{again}")
         raise
     except StorageError:
         if path is not None and study.lost():
@@ -101,7 +101,7 @@ def sweep(
         raise
     _tell(study, path, time.perf_counter() - began, as_json, quiet)
     if problem:
-        click.echo(f"optlab: {problem}", err=True)
+        tell_people(f"optlab: {problem}")
     if problem or (study.trials and not study.complete):
         return TOO_MANY_FAILED
     edges = [v for v in study.verdict() if v.id.startswith("edge:") and not v.passed]
@@ -196,4 +196,4 @@ def _tell(study: "Study", path: Path | None, seconds: float, as_json: bool, quie
         return
     show(study, {"seconds": round(seconds, 2), "storage": storage})
     if not quiet and path is not None:
-        click.echo(f"\nAs a page: optlab report {quote(str(path))} --html report.html", err=True)
+        tell_people(f"\nAs a page: optlab report {quote(str(path))} --html report.html")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from optlab.cli.common import json_option, print_json, print_table, quiet_option
+from optlab.cli.common import json_option, print_json, print_table, quiet_option, tell_people
 from optlab.cli.recipe import make_recipe, recipe_options
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def train(
         if run.written:
             write_report(run)
             with suppress(OSError):  # the terminal hung up
-                click.echo(f"optlab: saved; continue with: optlab train --resume {quote(str(run.path))}", err=True)
+                tell_people(f"optlab: saved; continue with: optlab train --resume {quote(str(run.path))}")
         raise
     report = write_report(run)
     if as_json:
@@ -111,4 +111,4 @@ def _show(run: "RunDirectory", report: Path) -> None:
     ]
     print_table(Table([{"run": name, str(run.path): value} for name, value in rows]))
     if best is not None and not run.openings():
-        click.echo(f'\nAt the very end, once: optlab evaluate {quote(str(run.path))} --unseal "final table"', err=True)
+        tell_people(f'\nAt the very end, once: optlab evaluate {quote(str(run.path))} --unseal "final table"')

@@ -4,13 +4,13 @@ import csv
 import itertools
 import math
 import re
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 
+from optlab import streams
 from optlab.data.checks import STEPS, converted
 from optlab.errors import DataError
 
@@ -94,7 +94,7 @@ def _without_index(
     if not found or len(found) == len(names):
         return kept, names, x
     which = ", ".join(map(_namer(kept, names), found))
-    warnings.warn(f"{path}: {which} numbers the rows and is left out; index=False keeps it", stacklevel=4)
+    streams.warn(f"{path}: {which} numbers the rows and is left out; index=False keeps it", stacklevel=4)
     rest = [i for i in range(len(names)) if i not in found]
     return [kept[i] for i in rest], [names[i] for i in rest], x[:, rest]
 

@@ -7,7 +7,6 @@ import sqlite3
 import threading
 import time
 import uuid
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from optlab import streams
 from optlab.errors import StorageError
 from optlab.search import salvage, snapshot
 from optlab.search.identity import STUDIES, Identity
@@ -264,7 +264,7 @@ class Database:
             except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 if self.path is None or isinstance(error, sqlite3.OperationalError) or not salvage.is_ours(self.path):
                     raise
-                warnings.warn(salvage.rescue(self.path), stacklevel=5)
+                streams.warn(salvage.rescue(self.path), stacklevel=5)
                 self._open()
         except salvage.UNREADABLE as error:
             raise self._told(error) from error

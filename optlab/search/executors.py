@@ -7,12 +7,12 @@ import os
 import pickle
 import sys
 import threading
-import warnings
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, InvalidStateError, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol
 
+from optlab import streams
 from optlab.checks import check_count, is_whole
 from optlab.errors import ConfigError
 from optlab.search.trial import Live, Outcome, evaluate, wants_trial
@@ -148,7 +148,7 @@ def crew_for(executor: Any, objective: Objective, timeout: float | None) -> Crew
         if payload is not None:
             return Processes(payload, named(objective), size, timeout)
         notice = f"{named(objective)} can't be imported by name, so it runs in threads, not in processes of its own"
-        warnings.warn(notice, stacklevel=5)
+        streams.warn(notice, stacklevel=5)
         return Threads(objective, size, timeout)
     if callable(getattr(executor, "submit", None)):
         return Foreign(objective, executor, timeout)

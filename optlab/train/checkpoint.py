@@ -3,14 +3,13 @@
 import hashlib
 import json
 import re
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from optlab import locks
+from optlab import locks, streams
 from optlab.checks import check_count, is_whole
 from optlab.data.npy import opened
 from optlab.errors import ConfigError, DataError, StorageError
@@ -250,7 +249,7 @@ def last(directory: str | Path) -> Saved:
             problems.append(str(error))
             continue
         for problem in problems:
-            warnings.warn(f"{problem}; the one before it is used", stacklevel=3)
+            streams.warn(f"{problem}; the one before it is used", stacklevel=3)
         return saved
     why = problems[0] if problems else "was it made by ol.Checkpoint?"
     raise StorageError(f"{directory / FOLDER} has no whole checkpoint: {why}")
@@ -280,7 +279,7 @@ def _best(directory: str | Path) -> Saved:
     try:
         return Saved(Path(directory), number)
     except StorageError as error:
-        warnings.warn(f"{error}; the newest is used", stacklevel=4)
+        streams.warn(f"{error}; the newest is used", stacklevel=4)
         return saved
 
 

@@ -3,17 +3,19 @@
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
+from optlab import streams
 from optlab.train.callbacks import Callback
 
 if TYPE_CHECKING:
     from optlab.train.training import Training
 
 
-def progress(stream: TextIO, verbose: bool | None) -> list[Callback]:
+def progress(stream: TextIO | None, verbose: bool | None) -> list[Callback]:
     """The callback that shows the progress, if it is wanted: on a terminal unless refused, elsewhere if asked for."""
-    if verbose is False or (verbose is None and not stream.isatty()):
+    terminal = streams.is_terminal(stream)
+    if verbose is False or (verbose is None and not terminal):
         return []
-    return [Bar()] if stream.isatty() else [Lines(stream)]
+    return [Bar()] if terminal else [Lines(stream)]
 
 
 def summary(run: "Training") -> str:
@@ -24,7 +26,7 @@ def summary(run: "Training") -> str:
 class Lines(Callback):
     """A line per epoch."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
         self.stream = stream
 
     def on_epoch(self, run: "Training") -> None:
@@ -38,9 +40,7 @@ class Lines(Callback):
             self._say(f"{run.history.status}: {run.history.reason}")
 
     def _say(self, text: str) -> None:
-        with suppress(OSError):  # nobody reads any more: no reason to lose the run
-            self.stream.write(text + "\n")
-            self.stream.flush()
+        streams.write(self.stream, text + "\n")
 
 
 class Bar(Callback):

@@ -3,7 +3,6 @@
 import hashlib
 import signal
 import time
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from optlab import streams
 from optlab.data.dataset import Part
 from optlab.data.splits import ORDER, shuffled
 from optlab.errors import ConfigError, NonFiniteError
@@ -267,7 +267,7 @@ class Training:
                 left.remove(name)
                 callback.load_state_dict(under(f"callbacks/{name}/", arrays))
         if left:
-            warnings.warn(f"the run had callbacks that are not given again: {', '.join(sorted(left))}", stacklevel=4)
+            streams.warn(f"the run had callbacks that are not given again: {', '.join(sorted(left))}", stacklevel=4)
 
     def _named(self) -> Iterator[tuple[str, Callback]]:
         """Each callback with its class and its number among those of the class."""
