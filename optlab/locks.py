@@ -5,12 +5,12 @@ import json
 import os
 import socket
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from optlab import streams
 from optlab.errors import StorageError
 
 LOCK = "run.lock"  # of a folder, inside it
@@ -115,7 +115,7 @@ def _lock(file: int, path: Path, what: str) -> None:
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise StorageError(f"{what} is in use by {_holder(path)}; wait for its end, or write elsewhere") from None
-        warnings.warn(f"{path.parent} has no locks: see to it that no other run writes to {what}", stacklevel=6)
+        streams.warn(f"{path.parent} has no locks: see to it that no other run writes to {what}", stacklevel=6)
 
 
 def _owner() -> dict[str, object]:

@@ -8,11 +8,11 @@ import os
 import sqlite3
 import tempfile
 import time
-import warnings
 from contextlib import closing, suppress
 from pathlib import Path
 from stat import S_ISREG
 
+from optlab import streams
 from optlab.errors import StorageError
 from optlab.search import salvage
 from optlab.search.schema import APPLICATION, VERSION, bring
@@ -146,5 +146,5 @@ def _recovered(path: Path) -> sqlite3.Connection:
     except salvage.UNREADABLE as error:
         memory.close()
         raise StorageError(f"{path} is damaged beyond reading ({error})") from error
-    warnings.warn(f"{path} is damaged: {trials} trials were read from it; the file stays as it is", stacklevel=7)
+    streams.warn(f"{path} is damaged: {trials} trials were read from it; the file stays as it is", stacklevel=7)
     return memory
