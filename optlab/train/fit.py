@@ -1,12 +1,12 @@
 """`fit`: train a model on data, and get the curves back."""
 
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from optlab import streams
 from optlab.data.augment import Augment
 from optlab.errors import ConfigError, OptlabError, StorageError
 from optlab.locks import exclusive, of_folder
@@ -182,7 +182,7 @@ def _made_again(rest: dict[str, Any], given: set[str], directory: Path) -> list[
                 path = _inside(directory, Path(options["path"]), rest.get("directory"))
                 if path is None:
                     where = f"wrote to {options['path']}, outside {directory}"
-                    warnings.warn(f"the run's {log.__name__} {where}: give it again", stacklevel=4)
+                    streams.warn(f"the run's {log.__name__} {where}: give it again", stacklevel=4)
                 else:
                     again.append(log(path))
     return again
