@@ -12,6 +12,7 @@ from optlab.bench.pictures import draw, drawn
 from optlab.bench.record import Record, read
 from optlab.bench.sections import ABOUT, AGAIN, COST_ALT, COSTS, RATIOS_ALT, REGRET_ALT, REGRETS, SECTIONS, Section
 from optlab.errors import OptlabError
+from optlab.files import write_whole
 
 FEW = 12  # goals that are shown without being asked for
 
@@ -140,7 +141,7 @@ def main() -> None:
         records = read(folder)
     except OptlabError as error:
         sys.exit(f"Error: {error}")
-    page.write_text(render(records), encoding="utf-8")
+    write_whole(page, render(records))
     for path in (page, *draw(records, page.parent / "pictures")):
         print(path)
 

@@ -10,6 +10,7 @@ from optlab.bench import kernels, search_cost
 from optlab.bench.bars import GREY, ratios, throughput
 from optlab.bench.record import Record
 from optlab.bench.search_peers import INITIAL
+from optlab.files import replacing
 from optlab.viz.style import Look, figure, looks
 
 LIBRARIES = ("optlab", "torch fused", "torch foreach", "torch for-loop", "optax", "numpy")
@@ -158,5 +159,6 @@ def draw(records: Mapping[str, Record], folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.png" for name in drawn(records)]
     for path in paths:
-        PICTURES[path.stem][0](records).savefig(path, dpi=110)
+        with replacing(path) as draft:
+            PICTURES[path.stem][0](records).savefig(draft, dpi=110)
     return paths

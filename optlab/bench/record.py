@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from optlab.errors import DataError
+from optlab.files import write_whole
 from optlab.health import machine, threads
 from optlab.plain import plain
 
@@ -62,10 +63,7 @@ def write(made: Record, folder: Path) -> Path:
     """``folder/TABLE.json``, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{made['table']}.json"
-    unfinished = path.with_suffix(".part")
-    unfinished.write_text(_lines(made), encoding="utf-8")
-    os.replace(unfinished, path)
-    return path
+    return write_whole(path, _lines(made))
 
 
 def read(folder: Path) -> dict[str, Record]:

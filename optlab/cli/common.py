@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optlab import streams
+from optlab.files import replacing
 from optlab.plain import plain
 
 if TYPE_CHECKING:
@@ -93,5 +94,6 @@ def tell_written(path: Path, quiet: bool = False) -> None:
 def save_picture(ax_or_figure: Any, path: Path) -> Path:
     """Write a figure, or the figure of axes, at a size fit for a slide."""
     figure = getattr(ax_or_figure, "figure", ax_or_figure)
-    figure.savefig(prepared(path), dpi=150)
+    with replacing(prepared(path)) as draft:
+        figure.savefig(draft, dpi=150)
     return path

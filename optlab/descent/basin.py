@@ -10,6 +10,7 @@ from optlab.checks import check_amount, check_count, new_array
 from optlab.compiling import COMPILE_ERRORS
 from optlab.descent.descent import inside, uncompilable
 from optlab.errors import ConfigError
+from optlab.files import replacing
 from optlab.interrupt import Pace
 from optlab.optim.rules import as_settings
 from optlab.optim.settings import Settings
@@ -77,7 +78,8 @@ class Basin:
         path = Path(path)
         if path.suffix != ".npz":
             raise ConfigError(f"a basin is saved as .npz, got {path.name!r}")
-        np.savez_compressed(path, xs=self.xs, ys=self.ys, minimum=self.minimum, steps=self.steps, ends=self.ends)
+        with replacing(path) as draft:
+            np.savez_compressed(draft, xs=self.xs, ys=self.ys, minimum=self.minimum, steps=self.steps, ends=self.ends)
         return path
 
     def plot(self, ax: "Axes | None" = None, **options: Any) -> "Axes":

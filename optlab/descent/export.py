@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optlab.errors import ConfigError
+from optlab.files import replacing, write_whole
 
 if TYPE_CHECKING:
     from optlab.descent.descent import Run
@@ -61,17 +62,19 @@ def save(run: "Run", path: Path) -> Path:
 
     Raises:
         ConfigError: another suffix.
+        StorageError: it can't be written; what was there before is unharmed.
     """
     if path.suffix == ".csv":
         table = columns(run)
-        with path.open("w", newline="", encoding="utf-8") as file:
+        with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
             rows.writerow(table)
             rows.writerows(zip(*(column.tolist() for column in table.values()), strict=True))
     elif path.suffix == ".npz":
-        np.savez_compressed(path, about=json.dumps(about(run)), **columns(run))  # type: ignore[arg-type]
+        with replacing(path) as draft:
+            np.savez_compressed(draft, about=json.dumps(about(run)), **columns(run))  # type: ignore[arg-type]
     elif path.suffix == ".json":
-        path.write_text(json.dumps(to_dict(run), allow_nan=False), encoding="utf-8")
+        write_whole(path, json.dumps(to_dict(run), allow_nan=False))
     else:
         raise ConfigError(f"a run is saved as .csv, .npz or .json, got {path.name!r}")
     return path

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from optlab.files import replacing
 from optlab.optim.settings import Settings
 from optlab.train.history import History
 
@@ -31,7 +32,7 @@ def write_data(data: Mapping[str, Any], path: Path) -> Path:
     Raises:
         ValueError: two entries have the same name.
     """
-    with zipfile.ZipFile(path, "w") as archive:
+    with replacing(path) as draft, zipfile.ZipFile(draft, "w") as archive:
         for name, array in arrays(data).items():
             entry = zipfile.ZipInfo(f"{name}.npy")  # dated 1980, not now
             entry.compress_type = zipfile.ZIP_DEFLATED

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from optlab.files import write_whole
 from optlab.gallery._setup import Setup
 from optlab.verdict import Verdict
 
@@ -96,4 +97,4 @@ def remember(made: Iterable[Made], out: Path) -> None:
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(rows, indent=1, allow_nan=False) + "\n")

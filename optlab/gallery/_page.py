@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from optlab.files import write_whole
 from optlab.gallery._topics import topic_of
 from optlab.gallery._words import inline, paragraph, plain, shown
 from optlab.viz.page import number, page, section
@@ -25,10 +26,8 @@ def write_pages(made: "Sequence[Made]", out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     around = [None, *made, None]
     for before, one, after in zip(around, made, around[2:], strict=False):
-        (out / f"{one.id}.html").write_text(figure_page(one, before, after), encoding="utf-8")
-    path = out / INDEX
-    path.write_text(index_page(made), encoding="utf-8")
-    return path
+        write_whole(out / f"{one.id}.html", figure_page(one, before, after))
+    return write_whole(out / INDEX, index_page(made))
 
 
 # ---- the index ------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optlab.files import replacing
 from optlab.viz.style import COLORS, DASHES
 
 if TYPE_CHECKING:
@@ -18,8 +19,10 @@ def save(figure: "Figure", out: Path, name: str) -> list[Path]:
 
     paths = [out / f"{name}.png", out / f"{name}.svg"]
     with matplotlib.rc_context({"svg.hashsalt": "optlab"}):
-        figure.savefig(paths[0], dpi=DOTS)
-        figure.savefig(paths[1], metadata={"Date": None, "Creator": None})
+        with replacing(paths[0]) as draft:
+            figure.savefig(draft, dpi=DOTS)
+        with replacing(paths[1]) as draft:
+            figure.savefig(draft, metadata={"Date": None, "Creator": None})
     return paths
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from optlab.files import replacing
 from optlab.gallery import Setup, main, save
 from optlab.search import GP, Float, Space, Study
 from optlab.verdict import Verdict, at_most
@@ -170,7 +171,8 @@ def animate(run: dict[str, np.ndarray], path: Path) -> Path:
         below.set(xlabel="x", ylabel="expected gain")
         fig.canvas.draw()
         frames.append(Image.fromarray(np.asarray(fig.canvas.buffer_rgba())).convert("RGB").quantize(128))
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=1500, loop=0)
+    with replacing(path) as draft:
+        frames[0].save(draft, save_all=True, append_images=frames[1:], duration=1500, loop=0)
     return path
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from optlab.errors import ConfigError, StorageError
+from optlab.errors import ConfigError
+from optlab.files import replacing
 
 if TYPE_CHECKING:
     from optlab.search.study import Study
@@ -85,8 +86,8 @@ def _one_type(values: list[Any]) -> list[Any]:
 
 @contextmanager
 def _writing(path: Path, binary: bool = False) -> "Iterator[TextIO | Any]":
-    try:
-        with open(path, "wb") if binary else open(path, "w", newline="", encoding="utf-8") as file:
-            yield file
-    except OSError as error:
-        raise StorageError(f"{os.fspath(path)} can't be written: {error.strerror or error}") from error
+    with (
+        replacing(path) as draft,
+        draft.open("wb") if binary else draft.open("w", newline="", encoding="utf-8") as file,
+    ):
+        yield file

@@ -172,6 +172,9 @@ class _Log(Callback):
         rows = [{"epoch": i + 1, **{name: float(curves[name][i]) for name in curves}} for i in range(run.epoch)]
         try:
             write_whole(self.path, "".join(self._line(row, i == 0) for i, row in enumerate(rows)))
+        except StorageError as error:
+            raise StorageError(f"the log {error}") from None
+        try:
             self._file = self.path.open("a", newline="", encoding="utf-8")
         except OSError as error:
             raise StorageError(f"the log {self.path} can't be written: {error.strerror}") from None

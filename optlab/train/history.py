@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optlab.errors import ConfigError, unknown
+from optlab.files import replacing
 from optlab.states import as_numbers, check_state
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class History(Mapping[str, np.ndarray]):
     def save(self, path: str | Path) -> Path:
         """The curves by epoch as CSV, a row per epoch; the path."""
         path = Path(path)
-        with path.open("w", newline="", encoding="utf-8") as file:
+        with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["epoch", *self])
             writer.writerows([i + 1, *(self._epochs[name][i] for name in self)] for i in range(self.epochs))

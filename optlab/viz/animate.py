@@ -9,6 +9,7 @@ import numpy as np
 
 from optlab.checks import check_count
 from optlab.errors import ConfigError
+from optlab.files import replacing
 from optlab.viz.contour import plot_surface
 from optlab.viz.style import looks, off_screen
 
@@ -147,7 +148,8 @@ def write_gif(
     for before, after in itertools.pairwise(images):
         if before.tobytes() == after.tobytes():  # Pillow would drop it, and the frame count would not be the steps'
             after.putpixel((0, 0), (before.getpixel((0, 0)) + 1) % (len(usual) // 3))
-    images[0].save(
-        path, save_all=True, append_images=images[1:], duration=milliseconds, loop=0, optimize=True, disposal=1
-    )
+    with replacing(path) as draft:
+        images[0].save(
+            draft, save_all=True, append_images=images[1:], duration=milliseconds, loop=0, optimize=True, disposal=1
+        )
     return path
