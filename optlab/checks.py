@@ -66,7 +66,7 @@ def check_count(name: str, value: Any, least: int = 0, most: float = math.inf) -
     return number
 
 
-def check_number(name: str, value: Any, bounds: str, *, what: str = "a number") -> float:
+def check_number(name: str, value: Any, bounds: str, *, what: str = "") -> float:
     """Return a number of the interval ``bounds`` as a float; ``what`` says what the number is.
 
     Raises:
@@ -74,7 +74,7 @@ def check_number(name: str, value: Any, bounds: str, *, what: str = "a number") 
     """
     number = finite(value)
     if number is None or not within(number, bounds):
-        raise ConfigError(f"{name} is {what} in {bounds}, got {value!r}")
+        raise ConfigError(f"{name} must be {what and what + ' '}in {bounds}, got {value!r}")
     return number
 
 
@@ -98,7 +98,7 @@ def check_flag(name: str, value: Any) -> bool:
     """
     flag = boolean(value)
     if flag is None:
-        raise ConfigError(f"{name} is True or False, got {value!r}")
+        raise ConfigError(f"{name} must be True or False, got {value!r}")
     return flag
 
 

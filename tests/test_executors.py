@@ -259,7 +259,7 @@ def test_nothing_is_left_behind():
     ("executor", "message"),
     {
         "daks": "'dask' or the address of a scheduler",
-        0: "executor= as a number of workers is a whole number >= 1, got 0",
+        0: "at least 1",
         3.5: "executor= takes",
         True: "executor= takes",
         "tcp://127.0.0.1:1": "no Dask scheduler answers|pip install",

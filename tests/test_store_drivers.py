@@ -226,5 +226,5 @@ def test_a_total_ends_a_batch_too():
     study = study_of()
     study.run(bowl, trials=20, executor=2, batch=4, total=6)
     assert table(study) == table(ran(study_of(), 6))
-    with pytest.raises(ConfigError, match="total= is a whole number >= 0, got -1"):
+    with pytest.raises(ConfigError, match="total= is a whole number from 0 on, got -1"):
         study.run(bowl, trials=1, total=-1)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from optlab.autograd.tensor import Tensor, as_tensor, mismatch, operands, pair, record
+from optlab.checks import real
 from optlab.errors import ConfigError
 
 
@@ -149,8 +150,8 @@ def clip(x: Any, low: float | None = None, high: float | None = None) -> Tensor:
         ConfigError: both are None, or low is above high.
     """
     x = as_tensor(x)
-    bottom, top = -np.inf if low is None else float(low), np.inf if high is None else float(high)
-    if not bottom <= top or (low is None and high is None):
+    bottom, top = -np.inf if low is None else real(low), np.inf if high is None else real(high)
+    if bottom is None or top is None or not bottom <= top or (low is None and high is None):
         raise ConfigError(f"clip needs low <= high, one of them at least; got low={low}, high={high}")
     u = x._data
     return record("clip", u.clip(bottom, top), ((x, lambda g: np.where((u >= bottom) & (u <= top), g, 0)),), (x,))

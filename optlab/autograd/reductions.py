@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from optlab.autograd.tensor import Axis, Tensor, as_tensor, record
+from optlab.checks import whole
 from optlab.errors import ConfigError
 
 
@@ -78,6 +79,9 @@ def one_axis(op: str, x: Tensor, axis: int) -> int:
         ConfigError: it doesn't, or it is.
     """
     n = x._data.ndim
-    if not (isinstance(axis, int) and -n <= axis < n and x._data.size):
-        _kept(op, x, axis, empty=False)
-    return axis
+    place = whole(axis)
+    if place is None:
+        raise ConfigError(f"{op}: axis is one whole number, got {axis!r}")
+    if not (-n <= place < n and x._data.size):
+        _kept(op, x, place, empty=False)
+    return place

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from optlab.autograd.tensor import Tensor, as_tensor, operands, record
+from optlab.checks import is_whole
 from optlab.errors import ConfigError
 
 BASIC = frozenset((int, np.int64, np.int32, slice, type(None), EllipsisType))  # these indices give views
@@ -27,7 +28,7 @@ def reshape(x: Any, *shape: Any) -> Tensor:
 def transpose(x: Any, *axes: Any) -> Tensor:
     """The axes in the order given, in reverse if none is;  g in the old order."""
     x = as_tensor(x)
-    order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
+    order = axes[0] if len(axes) == 1 and not is_whole(axes[0]) else axes
     if not order:
         return record("transpose", x._data.T, ((x, lambda g: g.T),), view=x)
     try:

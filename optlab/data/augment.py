@@ -6,9 +6,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from optlab.checks import is_whole
+from optlab.checks import check_count, check_flag, check_number
 from optlab.data.splits import AUGMENT, generator
-from optlab.errors import ConfigError, DataError, unknown
+from optlab.errors import DataError, unknown
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,10 @@ class Augment:
     noise: float = 0.0
 
     def __post_init__(self) -> None:
-        if not is_whole(self.shift, 0):
-            raise ConfigError(f"shift is a whole number of pixels >= 0, got {self.shift!r}")
-        if not isinstance(self.flip, bool | np.bool_):
-            raise ConfigError(f"flip is True or False, got {self.flip!r}")
-        if isinstance(self.noise, bool) or not isinstance(self.noise, int | float) or not 0.0 <= self.noise <= 1.0:
-            raise ConfigError(f"noise is a standard deviation in [0, 1], got {self.noise!r}")
+        change = object.__setattr__
+        change(self, "shift", check_count("shift, in pixels,", self.shift))
+        change(self, "flip", check_flag("flip", self.flip))
+        change(self, "noise", check_number("noise", self.noise, "[0, 1]", what="a standard deviation"))
 
     @staticmethod
     def generator(seed: int, epoch: int) -> np.random.Generator:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from optlab.checks import is_whole
+from optlab.checks import check_count, check_flag, whole
 from optlab.data.checks import converted, features, labels
 from optlab.data.scaler import Scaler
 from optlab.data.sealed import Sealed
@@ -109,6 +109,7 @@ class Dataset:
             >>> len(train), len(val), test
             (1257, 270, Sealed(digits, 270 rows))
         """
+        stratify, standardize = check_flag("stratify", stratify), check_flag("standardize", standardize)
         if isinstance(test, str):
             if test != "published":
                 raise ConfigError(f'test is a fraction, a number of rows or "published", got {test!r}')
@@ -211,11 +212,12 @@ class Part:
         Raises:
             ConfigError: more rows than there are, none, or positions out of range or twice.
         """
-        if is_whole(rows):
-            if not 1 <= rows <= len(self):
-                raise ConfigError(f"take from 1 to {len(self)} rows, got {rows}")
+        count = whole(rows)
+        if count is not None:
+            if not 1 <= count <= len(self):
+                raise ConfigError(f"take from 1 to {len(self)} rows, got {count}")
             strata = self.data._strata(self.rows, True)
-            chosen = split_rows(strata, (int(rows), 0, len(self) - int(rows)), seed, TAKE)[0]
+            chosen = split_rows(strata, (count, 0, len(self) - count), seed, TAKE)[0]
         else:
             chosen = _positions(rows, len(self))
         return replace(self, rows=self.rows[chosen])
@@ -237,14 +239,14 @@ class Part:
 def _folds(
     data: Dataset, rows: np.ndarray, k: int, seed: int, stratify: bool, standardize: bool
 ) -> list[tuple[Part, Part]]:
-    if not is_whole(k, 2):
-        raise ConfigError(f"folds are a whole number >= 2, got {k!r}")
+    k = check_count("k, the number of folds,", k, 2)
+    stratify, standardize = check_flag("stratify", stratify), check_flag("standardize", standardize)
     if k > len(rows):
         raise DataError(f"{len(rows)} rows are not enough for {k} folds")
     strata = data._strata(rows, stratify)
-    _enough(data, strata, int(k), "folds")
+    _enough(data, strata, k, "folds")
     pairs = []
-    for train, held_out in fold_rows(strata, int(k), seed):
+    for train, held_out in fold_rows(strata, k, seed):
         scaler = Scaler.fit(data.x, rows[train], data.channels) if standardize else None
         pairs.append((Part(data, rows[train], scaler), Part(data, rows[held_out], scaler)))
     return pairs

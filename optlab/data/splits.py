@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from optlab.checks import check_count, is_whole
+from optlab.checks import check_count, real, whole
 from optlab.errors import ConfigError, DataError
 
 SPLIT, FOLDS, TAKE, RENDER, AUGMENT, ORDER = range(
@@ -29,15 +29,16 @@ def rows_of(value: float, n: int, what: str) -> int:
         ConfigError: it is neither.
         DataError: a fraction above 0 that rounds to no row at all.
     """
-    if is_whole(value):
-        if not 0 <= value < n:
-            raise ConfigError(f"{what}={value} rows: there are {n}, and the training part needs some")
-        return int(value)
-    if not isinstance(value, float | np.floating) or not 0.0 <= value < 1.0:
+    count, share = whole(value), real(value)
+    if count is not None:
+        if not 0 <= count < n:
+            raise ConfigError(f"{what}={count} rows: there are {n}, and the training part needs some")
+        return count
+    if share is None or not 0.0 <= share < 1.0:
         raise ConfigError(f"{what} is a fraction in [0, 1) or a whole number of rows, got {value!r}")
-    rows = int(value * n + 0.5)
-    if value > 0 and rows == 0:
-        raise DataError(f"{what}={value:g} of {n} rows is no row at all; give a number of rows, such as {what}=1")
+    rows = int(share * n + 0.5)
+    if share > 0 and rows == 0:
+        raise DataError(f"{what}={share:g} of {n} rows is no row at all; give a number of rows, such as {what}=1")
     return rows
 
 
@@ -87,6 +88,5 @@ def balanced(n: int, k: int, random: np.random.Generator) -> np.ndarray:
     Raises:
         ConfigError: n is not a whole number >= 2.
     """
-    if not is_whole(n, 2):
-        raise ConfigError(f"n is a whole number of pictures >= 2, got {n!r}")
+    n = check_count("n", n, 2)
     return random.permutation(np.arange(n, dtype=np.int64) % k)

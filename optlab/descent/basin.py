@@ -112,9 +112,8 @@ def basin(
     [1.0]
     """
     surface, settings = as_surface(surface), as_settings(rule)
-    check_count("resolution", resolution, least=2)
-    check_count("steps", steps)
-    check_amount("target", target)
+    resolution, steps = check_count("resolution", resolution, least=2), check_count("steps", steps)
+    target = check_amount("target", target)
     (x0, x1), (y0, y1) = surface.domain if window is None else as_window("window", window)
     points = new_array(f"resolution={resolution}", 2, resolution, resolution)
     xs, ys = np.linspace(x0, x1, resolution), np.linspace(y0, y1, resolution)

@@ -202,10 +202,8 @@ def descend(
     """
     surface, settings = as_surface(surface), as_settings(rule)
     begin = surface.start if start is None else as_pair("start", start)
-    check_count("steps", steps)
-    check_count("seed", seed)
-    check_amount("noise", noise)
-    check_amount("tol", tol)
+    steps, seed = check_count("steps", steps), check_count("seed", seed)
+    noise, tol = check_amount("noise", noise), check_amount("tol", tol)
     variant = settings.variant
     slots = len(variant.slots)
     record = new_array(f"a record of {steps} steps", steps + 1, STATE + 2 * slots)
@@ -230,7 +228,7 @@ def descend(
     except COMPILE_ERRORS as error:
         raise uncompilable(settings, surface, error) from error
     record[rows:] = np.nan
-    return Run(surface, settings, record, rows, float(noise), int(seed), float(tol))
+    return Run(surface, settings, record, rows, noise, seed, tol)
 
 
 def uncompilable(settings: Settings, surface: Surface, error: Exception) -> ConfigError:

@@ -144,7 +144,7 @@ def race(
     ['SGD(lr=0.4)', 'SGD(lr=0.1)']
     """
     surface = as_surface(surface)
-    check_amount("target", target)
+    target = check_amount("target", target)
     entrants = _entrants(rules)
     tuned: dict[str, Tuned] = {}
     if tune is not None:

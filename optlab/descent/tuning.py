@@ -74,8 +74,8 @@ def tune_rule(
     seed: int = 0,
 ) -> Tuned:
     """The best of ``trials`` settings by the median steps to the target, then by the median final value."""
-    check_count("tune", trials, least=1)
-    check_count("starts", starts, least=1)
+    trials, starts = check_count("tune", trials, least=1), check_count("starts", starts, least=1)
+    seed = check_count("seed", seed)
 
     def descents(candidate: Settings, stream: int) -> list[Run]:
         # each start has noise of its own, the same for every rule

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from optlab.autograd.tensor import Tensor, record
+from optlab.checks import check_amount, check_number
 from optlab.errors import ConfigError, unknown
 from optlab_kernels import gemm, layers
 from optlab_kernels.dropout import dropout_mask
@@ -125,8 +126,7 @@ def cross_entropy(logits: Tensor, labels: Any, *, label_smoothing: float = 0.0, 
     2.3026
     """
     _matrix("cross_entropy", logits)
-    if not 0.0 <= label_smoothing <= 1.0:
-        raise ConfigError(f"label_smoothing must be in [0, 1], got {label_smoothing!r}")
+    label_smoothing = check_number("label_smoothing", label_smoothing, "[0, 1]")
     classes = as_labels(labels, *logits.shape)
     z = np.ascontiguousarray(logits.data)
     gradient = np.empty_like(z)
@@ -156,17 +156,15 @@ def mse(prediction: Tensor, target: Any) -> Tensor:
 
 def l1_penalty(parameters: Iterable[Tensor], strength: float) -> Tensor:
     """strength times the sum of |w|, to be added to a loss; its (sub)gradient at 0 is 0."""
-    return _penalty(parameters, strength, lambda w: w.abs().sum())
+    return _penalty(parameters, check_amount("a penalty's strength", strength), lambda w: w.abs().sum())
 
 
 def l2_penalty(parameters: Iterable[Tensor], strength: float) -> Tensor:
     """strength / 2 times the sum of w^2, to be added to a loss: its gradient is strength w, like L2 weight decay's."""
-    return _penalty(parameters, strength / 2, lambda w: (w * w).sum())
+    return _penalty(parameters, check_amount("a penalty's strength", strength) / 2, lambda w: (w * w).sum())
 
 
 def _penalty(parameters: Iterable[Tensor], factor: float, measure: Any) -> Tensor:
-    if not (np.isfinite(factor) and factor >= 0.0):
-        raise ConfigError(f"a penalty's strength is a finite number >= 0, got {factor!r}")
     total = None
     for parameter in parameters:
         part = measure(parameter)

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from optlab.autograd.tensor import Tensor
-from optlab.checks import check_count, is_whole
+from optlab.checks import check_count, check_flag, check_number
 from optlab.errors import ConfigError, unknown
 from optlab.nn import functional
 from optlab.nn.init import initial
@@ -19,7 +19,10 @@ Seed = int | np.random.SeedSequence | np.random.Generator
 
 def generator(seed: Seed) -> np.random.Generator:
     """A generator from what a user may give as a seed."""
-    return seed if isinstance(seed, np.random.Generator) else np.random.Generator(np.random.Philox(seed))
+    if isinstance(seed, np.random.Generator):
+        return seed
+    entropy = seed if isinstance(seed, np.random.SeedSequence) else check_count("seed", seed)
+    return np.random.Generator(np.random.Philox(entropy))
 
 
 class Linear(Module):
@@ -28,8 +31,8 @@ class Linear(Module):
     def __init__(
         self, inputs: int, outputs: int, *, bias: bool = True, init: str = "he", seed: Seed = 0, dtype: Any = "float32"
     ) -> None:
-        for name, width in (("inputs", inputs), ("outputs", outputs)):
-            check_count(name, width, 1)
+        inputs, outputs = check_count("inputs", inputs, 1), check_count("outputs", outputs, 1)
+        bias = check_flag("bias", bias)
         weight = initial(init, generator(seed), inputs, outputs).astype(dtype)
         self.weight = Tensor(weight, requires_grad=True, name="weight")
         self.bias = Tensor(np.zeros(outputs, dtype), requires_grad=True, name="bias") if bias else None
@@ -48,7 +51,7 @@ class Activation(Module):
     def __init__(self, name: str, slope: float = 0.01) -> None:
         if name not in ACTIVATIONS:
             raise unknown("activation", name, ACTIVATIONS)
-        self.name, self.slope = name, slope
+        self.name, self.slope = name, check_number("slope", slope, "(-inf, inf)")
 
     def forward(self, x: Tensor) -> Tensor:
         """Element by element."""
@@ -66,9 +69,8 @@ class BatchNorm1d(Module):
     """
 
     def __init__(self, features: int, *, momentum: float = 0.1, eps: float = 1e-5, dtype: Any = "float32") -> None:
-        check_count("features", features, 1)
-        if not (0.0 <= momentum <= 1.0 and eps > 0.0):
-            raise ConfigError(f"momentum must be in [0, 1] and eps above 0, got {momentum!r} and {eps!r}")
+        features = check_count("features", features, 1)
+        momentum, eps = check_number("momentum", momentum, "[0, 1]"), check_number("eps", eps, "(0, inf)")
         self.gamma = Tensor(np.ones(features, dtype), requires_grad=True, name="gamma")
         self.beta = Tensor(np.zeros(features, dtype), requires_grad=True, name="beta")
         self.running_mean = np.zeros(features, dtype)
@@ -100,12 +102,9 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float, *, seed: int = 0) -> None:
-        if not 0.0 <= p < 1.0:
-            raise ConfigError(f"p must be in [0, 1), got {p!r}")
-        if not is_whole(seed, 0) or seed >= 2**63:
-            raise ConfigError(f"seed is a whole number from 0 to 2^63 - 1, got {seed!r}")
-        self.p = p
-        self.seed, self.calls = np.array(seed, np.int64), np.zeros((), np.int64)
+        self.p = check_number("p", p, "[0, 1)")
+        self.seed = np.array(check_count("seed", seed, 0, 2**63 - 1), np.int64)
+        self.calls = np.zeros((), np.int64)
 
     def forward(self, x: Tensor) -> Tensor:
         """Any batch (n, features)."""
@@ -146,7 +145,7 @@ class Sequential(Module):
         head = self.layers[-1]
         if not isinstance(head, Linear):
             raise ConfigError(f"the head to be replaced must be Linear, the last layer is {head!r}")
-        stream = np.random.SeedSequence(seed, spawn_key=(len(self.layers) - 1, HEAD))
+        stream = np.random.SeedSequence(check_count("seed", seed), spawn_key=(len(self.layers) - 1, HEAD))
         bias, dtype = head.bias is not None, head.weight.dtype
         self.layers[-1] = Linear(head.weight.shape[0], outputs, bias=bias, init="lecun", seed=stream, dtype=dtype)
         return self
@@ -176,10 +175,12 @@ class MLP(Sequential):
         dtype: Any = "float32",
         seed: int = 0,
     ) -> None:
-        if isinstance(widths, int) or len(widths) < 2:
+        if not isinstance(widths, list | tuple | range | np.ndarray) or len(widths) < 2:
             raise ConfigError(
                 f"an MLP needs at least the widths of its input and output, such as [64, 10], got {widths!r}"
             )
+        batch_norm, seed = check_flag("batch_norm", batch_norm), check_count("seed", seed)
+        dropout = check_number("dropout", dropout, "[0, 1)")
         last = len(widths) - 2
         layers: list[Module] = []
         for i, (inputs, outputs) in enumerate(itertools.pairwise(widths)):

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from optlab.checks import check_amount, check_count
+from optlab.checks import check_amount, check_count, check_number
 from optlab.descent.descent import Run, descend
 from optlab.descent.tuning import TUNING, draw_starts
 from optlab.errors import ConfigError, NonFiniteError
@@ -13,6 +13,7 @@ from optlab.objectives.objective import Objective, given
 from optlab.objectives.points import seed_of
 from optlab.objectives.rules import options_of, rule_of, rules_of, under_rules, without
 from optlab.optim.rules import RULES
+from optlab.search.arguments import python_entries
 from optlab.search.parameters import Choice, Float, Parameter
 from optlab.search.space import Space
 from optlab.surfaces import Surface, as_surface
@@ -57,19 +58,20 @@ class Descent(Objective):
     ) -> None:
         self.refuse_unknown(fixed)
         self.surface, self.fixed = as_surface(surface), fixed
-        check_count("steps", steps, least=1)
-        if target is not None and not (isinstance(target, int | float) and 0.0 < target < np.inf):
-            raise ConfigError(f"target is a number > 0, how near f - f_min must come to 0, got {target!r}")
+        steps, seed = check_count("steps", steps, least=1), check_count("seed", seed)
+        noise = check_amount("noise", noise)
+        if target is not None:
+            what = "a number, how near f - f_min must come to 0,"
+            target = check_number("target", target, "(0, inf)", what=what)
         if target is not None and not self.surface.minima:
             raise ConfigError(f"{self.surface.name} has no minimum to come near to; leave out target")
         self.starts = [self.surface.start]
         if starts is not None:
-            check_count("starts", starts, least=1)
+            starts = check_count("starts", starts, least=1)
             self.starts = [(float(x), float(y)) for x, y in draw_starts(self.surface, starts, seed, TUNING)]
-        check_amount("noise", noise)
         self.steps, self.target, self.noise = steps, target, noise
         own = given(surface=surface, steps=steps, target=target, starts=starts, noise=noise or None, seed=seed or None)
-        self.settings = own | fixed
+        self.settings = python_entries(own | fixed)
         self.begin({})
 
     def __call__(self, params: Mapping[str, Any], trial: Any = None) -> float:

@@ -17,6 +17,7 @@ from optlab.objectives.objective import Objective
 from optlab.objectives.points import seed_of
 from optlab.objectives.rules import DEFAULT, options_of, rule_of, rules_of, under_rules, without
 from optlab.optim.rules import RULES, as_settings
+from optlab.search.arguments import python_entries
 from optlab.search.parameters import Choice, Float, Int, Parameter
 from optlab.search.space import Space
 from optlab.search.trial import Pruned
@@ -84,7 +85,7 @@ class Network(Objective):
         given = {"dataset": dataset, "epochs": epochs, "folds": folds, "keep": keep, "measure": measure, "val": val}
         given |= {"test": test, "seed": seed, "data_dir": data_dir, "dtype": dtype}
         usual = inspect.signature(Network).parameters
-        self.settings = {k: v for k, v in given.items() if v != usual[k].default} | fixed
+        self.settings = python_entries({k: v for k, v in given.items() if v != usual[k].default} | fixed)
         self.keep, self.measure, self.dtype = keep, measure, dtype
         self.fixed = {"epochs": epochs, **fixed}
         data, self.parts = parts(dataset, folds, val, test, seed, data_dir, dtype)
@@ -202,12 +203,9 @@ def widths(hidden: Any, layers: Any = None) -> list[int]:
     """
     if isinstance(hidden, str) and re.fullmatch(r"\d+(\D\d+)*", hidden):
         hidden = [int(units) for units in re.findall(r"\d+", hidden)]
-    several = isinstance(hidden, list | tuple)
-    if layers is not None:
-        check_count("layers", layers)
-        if several and len(hidden) != 1:
-            raise ConfigError(f"layers repeats one width; hidden={hidden!r} has {len(hidden)}")
-        return list(hidden if several else [hidden]) * int(layers)
-    for units in hidden if several else [hidden]:
-        check_count("hidden", units, 1)
-    return list(hidden) if several else [hidden]
+    units = [check_count("hidden", width, 1) for width in (hidden if isinstance(hidden, list | tuple) else [hidden])]
+    if layers is None:
+        return units
+    if len(units) != 1:
+        raise ConfigError(f"layers repeats one width; hidden={hidden!r} has {len(units)}")
+    return units * check_count("layers", layers)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from optlab.checks import check_amount
+from optlab.checks import check_amount, real
 from optlab.errors import ConfigError
 from optlab.objectives.objective import Objective, given
 from optlab.search.parameters import Float
@@ -32,7 +32,7 @@ class Point(Objective):
     name = "surface"
 
     def __init__(self, name: str | Surface, *, noise: float = 0.0) -> None:
-        check_amount("noise", noise)
+        noise = check_amount("noise", noise)
         self.surface, self.noise = as_surface(name), noise
         self.settings = given(name=name, noise=noise or None)
 
@@ -61,7 +61,7 @@ class Point(Objective):
     def begin(self, params: Mapping[str, Any]) -> None:
         """Coordinates are numbers."""
         for name, value in params.items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
+            if real(value) is None:
                 raise ConfigError(f"{name} is a number")
 
 

@@ -10,6 +10,7 @@ from optlab.data.dataset import Dataset
 from optlab.errors import ConfigError
 from optlab.objectives.networks import parts
 from optlab.objectives.objective import Objective, given
+from optlab.search.arguments import python_entries
 from optlab.search.parameters import Choice, Float, Parameter
 from optlab.search.space import Space
 from optlab.search.trial import Pruned
@@ -57,7 +58,7 @@ class Vectors(Objective):
     ) -> None:
         self.refuse_unknown(fixed)
         own = given(dataset=dataset, folds=folds, rows=rows, test=test, seed=seed or None, data_dir=data_dir)
-        self.settings = own | fixed
+        self.settings = python_entries(own | fixed)
         self.fixed = fixed
         data, pairs = parts(dataset, folds, 0, test, seed, data_dir, "float64", rows)
         if not data.classes:

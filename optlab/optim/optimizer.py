@@ -9,6 +9,7 @@ from typing import Any, Literal, NoReturn
 import numpy as np
 
 from optlab.autograd.tensor import Tensor
+from optlab.checks import check_flag, finite
 from optlab.compiling import A_RULE, COMPILE_ERRORS, compile_error
 from optlab.errors import ConfigError, NonFiniteError, unknown
 from optlab.optim.arena import Arena, check
@@ -107,8 +108,8 @@ class Optimizer:
                 raise ConfigError(f"all groups must need the same slots; {settings!r} needs others")
             _held_by(tensors[0].dtype, settings)
         self.arena = Arena(tensors, variant.slots)
-        self._sign = -1.0 if maximize else 1.0
-        self._with_norms = norms
+        self._sign = -1.0 if check_flag("maximize", maximize) else 1.0
+        self._with_norms = check_flag("norms", norms)
         self._controls = np.empty((len(listed), len(self.settings.control())))
         self.groups: list[Group] = []
         low = 0
@@ -296,9 +297,10 @@ def limit(name: str, value: float | None) -> float | None:
     Raises:
         ConfigError: not a number above 0.
     """
-    if value is not None and not (isinstance(value, int | float | np.floating) and 0.0 < value < math.inf):
+    number = finite(value)
+    if value is not None and (number is None or number <= 0.0):
         raise ConfigError(f"{name} must be a number above 0, or None, got {value!r}")
-    return None if value is None else float(value)
+    return number
 
 
 def _held_by(dtype: np.dtype, settings: Settings) -> None:

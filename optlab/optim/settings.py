@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from optlab.checks import real, within
+from optlab.checks import check_flag, real, within
 from optlab.errors import ConfigError, unknown
 from optlab_kernels.rule import Rule
 
@@ -61,6 +61,7 @@ class Settings:
         _inside(self, "weight_decay", decay, DECAY_BOUNDS)
         if weight_decay is not None:
             options["weight_decay"] = decay
+        options |= {key: getattr(hyper, key) for key in fields if key in options}
         self.__dict__.update(hyper=hyper, convention=convention, weight_decay=decay, _given=options)
 
     @classmethod
@@ -146,9 +147,7 @@ def _remade(name: str, options: dict[str, Any]) -> Settings:
 
 def _checked(settings: Settings, name: str, value: Any) -> float | bool:
     if settings.rule.hyper.__annotations__.get(name) is bool:
-        if value in (True, False):
-            return bool(value)
-        raise ConfigError(f"{settings.title}: {name} must be True or False, got {value!r}")
+        return check_flag(f"{settings.title}: {name}", value)
     checked = number(settings, name, value)
     _inside(settings, name, checked, settings.rule.bounds.get(name, EVERYTHING))
     return checked

@@ -5,6 +5,9 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Annotated
 
+import numpy as np
+
+from optlab.checks import whole
 from optlab.errors import ConfigError
 from optlab.schedules.schedule import Count, Factor, Rate, Schedule
 
@@ -61,10 +64,10 @@ class MultiStep(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         given = self.milestones
-        whole = isinstance(given, tuple | list) and all(type(m) is int for m in given)
-        if not whole or not given or any(a >= b for a, b in zip((0, *given), given, strict=False)):
+        steps = [whole(m) or 0 for m in given] if isinstance(given, tuple | list | np.ndarray) else []
+        if not steps or any(a >= b for a, b in zip((0, *steps), steps, strict=False)):
             raise ConfigError(f"MultiStep: milestones must be ascending steps such as (30, 60), got {given!r}")
-        object.__setattr__(self, "milestones", tuple(given))
+        object.__setattr__(self, "milestones", tuple(steps))
 
     def _rate(self, t: int, lr: float) -> float:
         return lr * self.factor ** bisect_right(self.milestones, t)

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NoReturn
 
-import numpy as np
-
+from optlab.checks import real
 from optlab.errors import ConfigError
 from optlab.schedules.schedule import Rate, Schedule, checked
 from optlab.states import check_state
@@ -103,14 +102,13 @@ class Tracker:
         Raises:
             ConfigError: the metric is not a number.
         """
-        try:
-            metric = float(metric)
-        except (TypeError, ValueError):
-            raise ConfigError(f"a metric is a number, got {metric!r}") from None
+        number = real(metric)
+        if number is None:
+            raise ConfigError(f"a metric is a number, got {metric!r}")
         if self.settings.convention == "keras":
-            self._update_keras(metric)
+            self._update_keras(number)
         else:
-            self._update_torch(metric)
+            self._update_torch(number)
         return self.lr
 
     def _update_torch(self, metric: float) -> None:
@@ -155,10 +153,10 @@ class Tracker:
         check_state("a tracker", state, self.state_dict())
         lr = checked("lr", Rate, state["lr"])
         bad, cooling = (checked(k, Annotated[int, "[0, inf)"], state[k]) for k in ("bad", "cooling"))
-        best = state["best"]
-        if best is not None and (isinstance(best, bool) or not isinstance(best, int | float | np.floating)):
-            raise ConfigError(f"the best metric is a number or None, got {best!r}")
-        self.lr, self.best, self.bad, self.cooling = lr, None if best is None else float(best), bad, cooling
+        best = real(state["best"])
+        if best is None and state["best"] is not None:
+            raise ConfigError(f"the best metric is a number or None, got {state['best']!r}")
+        self.lr, self.best, self.bad, self.cooling = lr, best, bad, cooling
 
     def __repr__(self) -> str:
         return f"Tracker({self.settings!r}: lr={self.lr!r}, best={self.best!r}, bad={self.bad}, cooling={self.cooling})"

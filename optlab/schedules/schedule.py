@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union
 
 import numpy as np
 
-from optlab.checks import real, within
+from optlab.checks import check_flag, real, within
 from optlab.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
@@ -187,7 +187,9 @@ def checked(what: str, hint: Any, value: Any) -> Any:
     if get_origin(hint) is Annotated:
         kind, interval = get_args(hint)
         return _number(what, kind, interval, value)
-    words = (True, False) if hint is bool else get_args(hint) if get_origin(hint) is Literal else ()
+    if hint is bool:
+        return check_flag(what, value)
+    words = get_args(hint) if get_origin(hint) is Literal else ()
     if words and not any(value is w or (isinstance(value, str) and value == w) for w in words):
         raise ConfigError(f"{what} must be {' or '.join(map(repr, words))}, got {value!r}")
     return as_schedule(value) if hint is Schedule else value

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol
 
 from optlab import streams
-from optlab.checks import check_count, is_whole
+from optlab.checks import is_whole
 from optlab.errors import ConfigError
 from optlab.search.trial import Live, Outcome, evaluate, wants_trial
 
@@ -141,7 +141,9 @@ def crew_for(executor: Any, objective: Objective, timeout: float | None) -> Crew
 
         return Dask(objective, executor, timeout)
     if executor is None or is_whole(executor):
-        size = 1 if executor is None else check_count("executor= as a number of workers", executor, 1)
+        size = 1 if executor is None else int(executor)
+        if size < 1:
+            raise ConfigError(f"executor= as a number of workers is at least 1, got {size}")
         if getattr(objective, "releases_gil", False):
             return Threads(objective, size, timeout)
         payload = pickled(objective)

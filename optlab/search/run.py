@@ -6,7 +6,7 @@ from collections import Counter, deque
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from optlab.checks import check_count, check_number
+from optlab.checks import check_number, whole
 from optlab.errors import ConfigError
 from optlab.interrupt import Interrupts, leave
 from optlab.search.executors import Crew, Objective, crew_for
@@ -37,10 +37,10 @@ def run(
     check_not_a_worker()
     if not callable(objective):
         raise ConfigError(f"an objective is a function of the parameters, got {objective!r}")
-    trials, retries = check_count("trials=", trials), check_count("retries=", retries)
-    max_failures = None if max_failures is None else check_count("max_failures=", max_failures)
-    batch = None if batch is None else check_count("batch=", batch, 1)
-    total = None if total is None else check_count("total=", total)
+    trials, retries = _count("trials", trials), _count("retries", retries)
+    max_failures = None if max_failures is None else _count("max_failures", max_failures)
+    batch = None if batch is None else _count("batch", batch, 1)
+    total = None if total is None else _count("total", total)
     timeout = None if timeout is None else check_number("timeout=", timeout, SECONDS, what="a number of seconds")
     check = getattr(objective, "check", None)  # a ready objective tells all that it can't use before the first trial
     if check is not None:
@@ -186,3 +186,10 @@ class Sweep:
             return False
         time.sleep(LOOK / 10)
         return True
+
+
+def _count(name: str, value: Any, least: int = 0) -> int:
+    count = whole(value)
+    if count is None or count < least:
+        raise ConfigError(f"{name}= is a whole number from {least} on, got {value!r}")
+    return count

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from optlab.checks import boolean
 from optlab.errors import ConfigError
 from optlab.search.mistakes import Found, encodable, raise_if, shown, under, unknown_key
 from optlab.search.parameters import Choice, Float, Int, Parameter
@@ -223,13 +224,13 @@ def _parameter(entry: Any, path: str, found: Found) -> Parameter | None:
             unknown_key(found, path, key, known if is_choice else KEYS)
     if is_choice:
         return Choice(entry["values"], when=entry.get("when")) if len(found) == before else None
-    if not isinstance(entry.get("int", False), bool):
+    if boolean(entry.get("int", False)) is None:
         found.append((f"{path}.int", f"must be true or false, got {shown(entry['int'])}"))
     found += [(f"{path}.{key}", "is missing") for key in ("low", "high") if key not in entry]
     options = {key: entry[key] for key in KEYS[:-1] if key in entry and key != "int"}
     if "low" not in entry or "high" not in entry:
         return None
-    return (Int if entry.get("int") is True else Float)(options.pop("low"), options.pop("high"), **options)
+    return (Int if boolean(entry.get("int")) else Float)(options.pop("low"), options.pop("high"), **options)
 
 
 def _meets(value: Any, wanted: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from optlab.checks import is_whole, new_array
+from optlab.checks import finite, new_array, whole
 from optlab.compiling import A_SURFACE, COMPILE_ERRORS, compile_error
 from optlab.errors import ConfigError
 from optlab.interrupt import Pace
@@ -118,15 +118,16 @@ class Surface:
         Raises:
             ConfigError: Numba cannot compile the function, or an argument is wrong.
         """
-        if not is_whole(resolution, 2):
+        count = whole(resolution)
+        if count is None or count < 2:
             raise ConfigError(f"resolution: expected an integer of at least 2, got {resolution!r}")
         x_range, y_range = self.domain if window is None else as_window("window", window)
-        values = new_array(f"resolution={resolution}", resolution, resolution)
-        xs, ys = np.linspace(*x_range, resolution), np.linspace(*y_range, resolution)
+        values = new_array(f"resolution={resolution}", count, count)
+        xs, ys = np.linspace(*x_range, count), np.linspace(*y_range, count)
         try:
             with np.errstate(all="ignore"):  # with the JIT off, a point where f is not finite would warn
                 fill = _tabulate(self.value)
-                for first, end in Pace().pieces(resolution):
+                for first, end in Pace().pieces(count):
                     fill(xs, ys[first:end], values[first:end])
         except COMPILE_ERRORS as error:
             raise compile_error(self.name, error, A_SURFACE) from error
@@ -177,13 +178,12 @@ def as_pair(what: str, given: Any) -> Point:
     """Two finite numbers; a ConfigError names ``what`` otherwise."""
     try:
         first, second = given
-        text = isinstance(first, str) or isinstance(second, str)  # float() would read it
-        pair = (math.nan, math.nan) if text else (float(first), float(second))
-    except (TypeError, ValueError, OverflowError):
-        pair = (math.nan, math.nan)
-    if not all(map(math.isfinite, pair)):
+    except (TypeError, ValueError):
+        first = second = None
+    x, y = finite(first), finite(second)
+    if x is None or y is None:
         raise ConfigError(f"{what}: expected two finite numbers, got {given!r}")
-    return pair
+    return x, y
 
 
 def as_window(what: str, given: Any) -> Window:

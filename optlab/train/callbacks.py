@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 import numpy as np
 
 from optlab import locks
-from optlab.checks import check_count
+from optlab.checks import check_amount, check_count, check_flag
 from optlab.errors import ConfigError, StorageError
 from optlab.files import check_writable, write_whole
 from optlab.nn.serialize import check_fit
@@ -86,10 +86,8 @@ class EarlyStopping(Callback):
     def __init__(
         self, patience: int = 5, *, monitor: str = "val_loss", min_delta: float = 0.0, restore_best: bool = True
     ) -> None:
-        check_count("patience", patience)
-        if not (np.isfinite(min_delta) and min_delta >= 0.0):
-            raise ConfigError(f"min_delta is a finite number >= 0, got {min_delta!r}")
-        self.patience, self.monitor, self.min_delta, self.restore_best = patience, monitor, min_delta, restore_best
+        self.patience, self.min_delta = check_count("patience", patience), check_amount("min_delta", min_delta)
+        self.monitor, self.restore_best = monitor, check_flag("restore_best", restore_best)
         self.best, self.best_epoch, self.waited = np.inf, 0, 0
         self._kept: dict[str, np.ndarray] = {}
 

@@ -49,9 +49,8 @@ class Checkpoint(Callback):
     saves: ClassVar[bool] = True
 
     def __init__(self, directory: str | Path, *, every: int = 1, keep: int = 3, best: str | None = "val_loss") -> None:
-        check_count("every", every, 1)
-        check_count("keep", keep, 1)
-        self.directory, self.every, self.keep, self.monitor = Path(directory), every, keep, best
+        self.every, self.keep = check_count("every", every, 1), check_count("keep", keep, 1)
+        self.directory, self.monitor = Path(directory), best
         self._best, self._best_epoch, self._written = np.inf, 0, 0
 
     def locks(self) -> dict[Path, str]:

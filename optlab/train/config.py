@@ -3,9 +3,7 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self
 
-import numpy as np
-
-from optlab.checks import check_count
+from optlab.checks import check_count, check_flag, real
 from optlab.data.augment import Augment
 from optlab.errors import ConfigError, unknown
 from optlab.optim.optimizer import limit
@@ -45,24 +43,23 @@ class Config:
         if self.schedule is not None:
             change(self, "schedule", as_schedule(self.schedule))
         if self.class_weights is not None:
-            try:
-                change(self, "class_weights", tuple(float(w) for w in self.class_weights))
-            except (TypeError, ValueError):
-                raise ConfigError(f"class_weights are numbers, one per class, got {self.class_weights!r}") from None
+            change(self, "class_weights", tuple(_weights(self.class_weights)))
         for name in ("epochs", "batch_size"):
-            check_count(name, getattr(self, name), 1)
-        check_count("seed", self.seed)
+            change(self, name, check_count(name, getattr(self, name), 1))
+        change(self, "seed", check_count("seed", self.seed))
         if self.steps is not None:
-            check_count("steps", self.steps, 1)
+            change(self, "steps", check_count("steps", self.steps, 1))
         if self.loss is not None and self.loss not in LOSSES:
             raise unknown("loss", self.loss, LOSSES)
         if self.engine not in ENGINES:
             raise unknown("engine", self.engine, ENGINES)
         for name in ("label_smoothing", "l1", "l2"):
-            if not isinstance(getattr(self, name), int | float | np.floating):
+            if (number := real(getattr(self, name))) is None:
                 raise ConfigError(f"{name} is a number, got {getattr(self, name)!r}")
-        limit("clip_norm", self.clip_norm)
-        limit("clip_value", self.clip_value)
+            change(self, name, number)
+        change(self, "clip_norm", limit("clip_norm", self.clip_norm))
+        change(self, "clip_value", limit("clip_value", self.clip_value))
+        change(self, "norms", check_flag("norms", self.norms))
         if self.augment is not None and not isinstance(self.augment, Augment):
             raise ConfigError(f"augment is ol.data.Augment(...), got {self.augment!r}")
 
@@ -91,3 +88,14 @@ class Config:
         if options.get("augment") is not None:
             options["augment"] = Augment(**options["augment"])
         return cls(RULES[name](**rule), **options)
+
+
+def _weights(given: Any) -> list[float]:
+    """Class weights as floats; how many there are and in which range is checked with the model at hand."""
+    try:
+        weights = [real(weight) for weight in given]
+    except TypeError:
+        weights = [None]
+    if None in weights:
+        raise ConfigError(f"class_weights are numbers, one per class, got {given!r}")
+    return weights  # type: ignore[return-value]  # none is None

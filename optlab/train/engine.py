@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from optlab.checks import check_count
+from optlab.checks import check_count, finite
 from optlab.errors import ConfigError, DataError, NonFiniteError
 from optlab.interrupt import Pace
 from optlab.nn.functional import as_labels, as_weights
@@ -52,13 +52,14 @@ class Engine:
         l2: float = 0.0,
         scaler: Scaler | None = None,
     ) -> None:
-        check_count("batch_size", batch_size, 1)
-        if not (0.0 <= label_smoothing <= 1.0 and 0.0 <= l1 < np.inf and 0.0 <= l2 < np.inf):
+        self.model, self.optimizer, self.loss = model, optimizer, loss
+        self.batch_size = check_count("batch_size", batch_size, 1)
+        smoothing, *penalties = (finite(value) for value in (label_smoothing, l1, l2))
+        if smoothing is None or not 0.0 <= smoothing <= 1.0 or any(p is None or p < 0.0 for p in penalties):
             raise ConfigError(
                 f"label_smoothing must be in [0, 1], l1 and l2 finite and >= 0, got {label_smoothing!r}, {l1!r}, {l2!r}"
             )
-        self.model, self.optimizer, self.batch_size, self.loss = model, optimizer, int(batch_size), loss
-        self.label_smoothing, self.l1, self.l2 = label_smoothing, l1, l2
+        self.label_smoothing, self.l1, self.l2 = smoothing, float(l1), float(l2)
         self.inputs, self.outputs = widths(model)
         self._dtype = optimizer.arena.array.dtype
         self.class_weights = None if class_weights is None else as_weights(class_weights, self.outputs, self._dtype)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optlab.checks import check_count
+from optlab.checks import check_count, finite, real
 from optlab.data.augment import Augment
 from optlab.data.splits import ORDER, shuffled
 from optlab.errors import ConfigError, NonFiniteError
@@ -122,13 +122,15 @@ def lr_find(
     """
     if not isinstance(model, Module):
         raise ConfigError(f"model is a Module such as ol.nn.MLP([64, 32, 10]), got {model!r}")
-    if not (0.0 < low < high < np.inf):
+    first, last = finite(low), finite(high)
+    if first is None or last is None or not 0.0 < first < last:
         raise ConfigError(f"the rates go from low to high, 0 < low < high, got low={low!r} and high={high!r}")
-    if not 0.0 <= smoothing < 1.0:
+    beta, ratio = finite(smoothing), real(stop)
+    if beta is None or not 0.0 <= beta < 1.0:
         raise ConfigError(f"smoothing is in [0, 1), got {smoothing!r}")
-    if not stop > 1.0:
+    if ratio is None or not ratio > 1.0:
         raise ConfigError(f"stop is a multiple of the best loss above 1, got {stop!r}")
-    check_count("steps", steps, FEWEST)
+    steps = check_count("steps", steps, FEWEST)
     config = Config(
         rule=rule,  # type: ignore[arg-type]  # Config makes settings of a name
         steps=steps,
@@ -144,11 +146,11 @@ def lr_find(
         augment=augment,
         engine=engine,
     )
-    rates = np.geomspace(low, high, steps)
+    rates = np.geomspace(first, last, steps)
     with _random_state_kept(), np.errstate(all="ignore"):  # to diverge is what a sweep is for
         training = Training(copy.deepcopy(model), as_part(train, model), None, config)
         losses, reason = _sweep(training, rates)
-        return read(rates, losses, reason, smoothing=smoothing, stop=stop, engine=training.engine.name)
+        return read(rates, losses, reason, smoothing=beta, stop=ratio, engine=training.engine.name)
 
 
 def read(

@@ -47,7 +47,7 @@ def animate(
         ConfigError: the suffix is not ``.gif``, or no frame was asked for.
     """
     if frames is not None:
-        check_count("frames", frames, least=1)
+        frames = check_count("frames", frames, least=1)
     first = next(iter(runs.values()))
     fig = off_screen(*size)
     ax = fig.add_subplot()

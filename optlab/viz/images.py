@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optlab.checks import is_whole
+from optlab.checks import check_count
 from optlab.data.dataset import Dataset
-from optlab.errors import ConfigError, DataError
+from optlab.errors import DataError
 from optlab.viz.style import axes
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ def plot_images(data: Dataset, n: int = 40, ax: "Axes | None" = None) -> "Axes":
     """
     if data.image is None:
         raise DataError(f"{data.name} is a table; only pictures can be shown")
-    if not is_whole(n, 1):
-        raise ConfigError(f"n is a whole number of pictures >= 1, got {n!r}")
+    n = check_count("n", n, 1)
     by_class = 0 < len(data.classes) <= LABELLED
     if by_class:
         across = max(1, round(n / len(data.classes)))
