@@ -18,8 +18,11 @@ def compile_error(name: str, error: Exception, expected: str) -> ConfigError:
     text = str(error)
     calls = re.findall(r">>> ([^\s(]+)\(", text)
     strange = re.search(r"(?:global name|NameError: name) '(\w+)'", text)
+    unsupported = re.search(r"unsupported NumPy function '([\w.]+)'", text)
     if strange:
         reason = f"{strange[1]} means nothing there; a function that it calls needs @numba.njit"
+    elif unsupported:
+        reason = f"{unsupported[1]} is not known there"
     elif calls and calls[-1] != "setitem":
         reason = f"{calls[-1]} is not known there" + ("; pass gradient=" if "Dual(" in text else "")
     else:
