@@ -11,7 +11,7 @@ from optlab.bench.bars import GREY, ratios, throughput
 from optlab.bench.record import Record
 from optlab.bench.search_peers import INITIAL
 from optlab.files import replacing
-from optlab.viz.style import Look, figure, looks
+from optlab.viz.style import Look, figure, looks, own_style
 
 LIBRARIES = ("optlab", "torch fused", "torch foreach", "torch for-loop", "optax", "numpy")
 SAMPLERS = (
@@ -154,6 +154,7 @@ def drawn(records: Mapping[str, Record]) -> list[str]:
     return [name for name, (_, table, entry) in PICTURES.items() if records.get(table, {}).get(entry)]
 
 
+@own_style()
 def draw(records: Mapping[str, Record], folder: Path) -> list[Path]:
     """Write them all."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -55,7 +55,7 @@ def basin(
     if png is None and (out is not None or not as_json):
         png = (out or Path()) / f"{result.surface.name}-{settings.name}.png"
     if png is not None:
-        tell_written(save_picture(result.plot(), png), quiet)
+        tell_written(save_picture(result.plot, png), quiet)
     if npz is not None:
         tell_written(result.save(prepared(npz)), quiet)
     if as_json:

@@ -91,9 +91,11 @@ def tell_written(path: Path, quiet: bool = False) -> None:
         tell_people(f"wrote {path}")
 
 
-def save_picture(ax_or_figure: Any, path: Path) -> Path:
-    """Write a figure, or the figure of axes, at a size fit for a slide."""
-    figure = getattr(ax_or_figure, "figure", ax_or_figure)
-    with replacing(prepared(path)) as draft:
-        figure.savefig(draft, dpi=150)
+def save_picture(draw: Callable[[], Any], path: Path) -> Path:
+    """Write the figure, or the figure of the axes, that ``draw`` makes, at a size fit for a slide."""
+    from optlab.viz.style import own_style
+
+    with own_style(), replacing(prepared(path)) as draft:
+        drawn = draw()
+        getattr(drawn, "figure", drawn).savefig(draft, dpi=150)
     return path

@@ -41,7 +41,7 @@ def lr_find(
     model, (train, _, _) = recipe.mlp(data), recipe.parts(data)
     found = finder.lr_find(model, train, config.rule, low=low, high=high, steps=steps, **shared)
     if png is not None:
-        tell_written(save_picture(found.plot(), png), quiet)
+        tell_written(save_picture(found.plot, png), quiet)
     if as_json:
         arrays = {name: getattr(found, name).tolist() for name in ("lrs", "losses", "smoothed")}
         print_json({"suggestion": found.suggestion, **vars(found), **arrays})

@@ -71,7 +71,7 @@ def race(
         for i, run in enumerate(result.runs.values()):
             tell_written(run.save(prepared(out / f"{stem}-{i + 1}-{run.settings.name}.csv")), quiet)
     if png is not None:
-        tell_written(save_picture(result.plot_panels(), png), quiet)
+        tell_written(save_picture(result.plot_panels, png), quiet)
     if gif is not None:
         tell_written(result.animate(prepared(gif)), quiet)
     if html is not None:

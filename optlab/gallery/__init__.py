@@ -69,6 +69,7 @@ def make(id: str, out: Path, *, fast: bool = False, data: str | None = None, see
     from threadpoolctl import threadpool_limits
 
     from optlab.gallery._data import write_data
+    from optlab.viz.style import own_style
 
     module = figure(id)
     trains = hasattr(module, "DATA")
@@ -78,7 +79,8 @@ def make(id: str, out: Path, *, fast: bool = False, data: str | None = None, see
     with threadpool_limits(1):  # sums in the same order, and so the same bytes, on any machine and beside other figures
         found = module.run(setup)
         verdicts = module.judge(found)
-        pictures = module.draw(found, out)
+        with own_style():
+            pictures = module.draw(found, out)
     file = write_data(found, out / f"{id}.npz")
     return Made(
         id=id,

@@ -15,14 +15,11 @@ DOTS = 130  # per inch
 
 def save(figure: "Figure", out: Path, name: str) -> list[Path]:
     """Write ``out/name.png`` and ``out/name.svg``."""
-    import matplotlib
-
     paths = [out / f"{name}.png", out / f"{name}.svg"]
-    with matplotlib.rc_context({"svg.hashsalt": "optlab"}):
-        with replacing(paths[0]) as draft:
-            figure.savefig(draft, dpi=DOTS)
-        with replacing(paths[1]) as draft:
-            figure.savefig(draft, metadata={"Date": None, "Creator": None})
+    with replacing(paths[0]) as draft:
+        figure.savefig(draft, dpi=DOTS)
+    with replacing(paths[1]) as draft:
+        figure.savefig(draft, metadata={"Date": None, "Creator": None})
     return paths
 
 

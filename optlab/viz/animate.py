@@ -11,7 +11,7 @@ from optlab.checks import check_count
 from optlab.errors import ConfigError
 from optlab.files import replacing
 from optlab.viz.contour import plot_surface
-from optlab.viz.style import looks, off_screen
+from optlab.viz.style import looks, off_screen, own_style
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -24,6 +24,7 @@ FRAMES = 200  # about 8 s at 25 frames a second; longer runs skip steps
 COLOURS = 200  # of a GIF's 256 for the picture at large; the trails' own colours come on top, exact
 
 
+@own_style()
 def animate(
     runs: "Mapping[str, Run]",
     path: Path,
@@ -99,6 +100,7 @@ def trails(
     return [*lines.values(), *discs.values()], update
 
 
+@own_style()
 def write_gif(
     fig: "Figure", moving: "Sequence[Artist]", update: Callable[[int], None], frames: int, path: Path, milliseconds: int
 ) -> Path:

@@ -81,11 +81,8 @@ def evidence(model: "MLP", part: Part) -> list[Picture]:
 
 def vector(caption: str, figure: "Figure", **options: Any) -> Picture:
     """The figure as SVG on a transparent ground, the same bytes for the same figure."""
-    import matplotlib
-
     file = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "optlab"}):  # the same run, the same file
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None}, **options)
+    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None}, **options)
     return Picture(caption, file.getvalue(), "image/svg+xml")
 
 

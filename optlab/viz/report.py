@@ -1,17 +1,18 @@
 """The report of a training run: one page, offline, of everything its directory holds."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from optlab.descent.table import show
-from optlab.errors import DataError, StorageError
+from optlab.errors import OptlabError
 from optlab.files import write_whole
 from optlab.train.history import direction
 from optlab.train.rundir import RunDirectory
 from optlab.viz.evidence import curves, evidence
-from optlab.viz.page import number, page, pairs, pictures, section, unused, words
+from optlab.viz.page import Picture, number, page, pairs, pictures, section, unused, words
+from optlab.viz.style import own_style
 
 
 def write_report(run: RunDirectory | str | Path) -> Path:
@@ -22,31 +23,39 @@ def write_report(run: RunDirectory | str | Path) -> Path:
     """
     run = run if isinstance(run, RunDirectory) else RunDirectory(run)
     path = run.path / "report.html"
-    write_whole(path, _page(run))
+    with own_style():
+        write_whole(path, _page(run))
     return path
 
 
 def _page(run: RunDirectory) -> str:
     history = run.history
-    try:
-        shown = [] if run.best_epoch is None else evidence(run.best(), run.parts[1])
-        trouble = ""
-    except (DataError, StorageError) as error:  # a report is also what shows that something is gone
-        shown, trouble = [], f'<section><p class="alarm">No pictures of the data: {escape(str(error))}</p></section>'
+    shown, trouble = _drawn("the curves", lambda: curves(history))
+    best, more = _drawn("the data", lambda: [] if run.best_epoch is None else evidence(run.best(), run.parts[1]))
+    trouble = f"<section>{trouble}{more}</section>" if trouble or more else ""
     status, reason = escape(history.status), escape(f": {history.reason}" if history.reason else "")
     return page(
         f"{Path(run.recipe.source['name']).stem}: {run.recipe.config.rule!r}",
         f'<p><span class="status {status}">{status}</span>{reason}</p><p>{escape(str(run.path))}</p>',
         (number(*entry) for entry in _headline(run)),
         [
-            pictures("Curves", curves(history)),
-            pictures("The best epoch's network", shown),
+            pictures("Curves", shown),
+            pictures("The best epoch's network", best),
             trouble,
             _seal(run),
             _recipe(run),
             _log(run),
         ],
     )
+
+
+def _drawn(what: str, draw: Callable[[], list[Picture]]) -> tuple[list[Picture], str]:
+    """The pictures, or why there are none: a report also shows that something is gone, and numbers need no pictures."""
+    try:
+        return draw(), ""
+    except Exception as error:
+        reason = str(error) if isinstance(error, OptlabError) else f"{type(error).__name__}: {error}"
+        return [], f'<p class="alarm">No pictures of {what}: {escape(reason)}</p>'
 
 
 def _headline(run: RunDirectory) -> Iterable[tuple[str, Any, str]]:

@@ -13,6 +13,7 @@ from optlab.search.study import Study
 from optlab.search.trial import Trial, summary
 from optlab.viz.page import figure, number, page, pairs, pictures, scrolled, section
 from optlab.viz.study_pictures import study_pictures
+from optlab.viz.style import own_style
 
 EXPECTED = "What the model expects along each parameter from the best trial on: mean and 2 standard deviations"
 TOP = 10  # trials that are listed
@@ -33,7 +34,8 @@ def write_study_report(study: Study, path: str | Path, about: Mapping[str, Any] 
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, _page(study, dict(about or {})))
+    with own_style():
+        write_whole(path, _page(study, dict(about or {})))
     return path
 
 

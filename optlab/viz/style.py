@@ -1,6 +1,8 @@
 """What every picture shares: colours that colour-blind people can tell apart, each with its own dash and marker."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 # Okabe & Ito, "Color Universal Design", 2008; the yellow, unreadable on white, comes last.
@@ -10,6 +12,8 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 DARK_COLORS = ("#56B4E9", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#0072B2", "#FFFFFF", "#F0E442")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 DPI = 100  # of an animation
+IN_FILES = {"svg.hashsalt": "optlab"}  # the same figure, the same bytes
+_for_file = ContextVar("_for_file", default=False)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
@@ -43,11 +47,30 @@ def figure(fig: Any = None, size: tuple[float, float] = (6.4, 4.8)) -> Any:
         return fig
     import matplotlib
 
-    if matplotlib.get_backend().lower() in {"agg", "pdf", "svg", "ps"}:
+    if _for_file.get() or matplotlib.get_backend().lower() in {"agg", "pdf", "svg", "ps"}:
         return _agg(size)
     from matplotlib import pyplot
 
-    return pyplot.figure(figsize=size, layout="constrained")
+    try:
+        return pyplot.figure(figsize=size, layout="constrained")
+    except ImportError:  # the back end that matplotlibrc names is not there, or needs a display
+        return _agg(size)
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Draw and save a file of ours: by Matplotlib's defaults, whatever the user's matplotlibrc, and without a window.
+
+    Figures in the user's own axes, or shown by the user's back end, keep the user's style.
+    """
+    import matplotlib.style
+
+    token = _for_file.set(True)
+    try:
+        with matplotlib.style.context(["default", IN_FILES]):
+            yield
+    finally:
+        _for_file.reset(token)
 
 
 def off_screen(width: int, height: int) -> Any:
