@@ -6,6 +6,7 @@ import click
 
 from optlab.cli.common import (
     file_option,
+    hold,
     json_option,
     out_option,
     prepared,
@@ -51,6 +52,7 @@ def basin(
 
     settings = as_settings(rule) if lr is None else as_settings(rule, lr=lr)
     span = ((window[0], window[1]), (window[2], window[3])) if window else None
+    hold(out)
     result = ol.basin(surface, settings, resolution, steps, window=span, target=target)
     if png is None and (out is not None or not as_json):
         png = (out or Path()) / f"{result.surface.name}-{settings.name}.png"

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from optlab.cli.common import json_option, out_option, tell_people
+from optlab.cli.common import hold, json_option, out_option, tell_people
 
 ONE_THREAD = {
     **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"),
@@ -79,6 +79,7 @@ def bench(
         _need_a_peer()
     if what == ALL:
         told["--done"] = True
+    hold(out)
     shared = [*["--peers"] * peers, *["--json"] * as_json, *(["--out", str(out)] if out else [])]
     failed = []
     for table in TABLES if what == ALL else (what,):

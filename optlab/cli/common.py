@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optlab import streams
-from optlab.files import replacing
+from optlab.files import check_writable, replacing
+from optlab.locks import exclusive, of_folder
 from optlab.plain import plain
 
 if TYPE_CHECKING:
@@ -39,12 +40,24 @@ out_option: Decorator = click.option(
 )
 
 
+def hold(out: Path | None) -> None:
+    """Hold a folder until the command ends, so that no other one mixes its files with this one's.
+
+    Raises:
+        StorageError: another process writes there, or it can't be made.
+    """
+    if out is not None:
+        click.get_current_context().with_resource(exclusive(of_folder(out), f"the folder {out}"))
+
+
 def file_option(suffix: str, what: str) -> Decorator:
-    """An option ``--png FILE`` and the like; another suffix is refused before any work is done."""
+    """Return an option ``--png FILE`` and the like; what can't be written is refused before any work is done."""
 
     def check(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
         if path is not None and path.suffix.lower() != f".{suffix}":
             raise click.BadParameter(f"a file named like FILE.{suffix}, got {path.name!r}")
+        if path is not None:
+            check_writable(path)
         return path
 
     kind = click.Path(dir_okay=False, path_type=Path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from optlab import streams
-from optlab.cli.common import json_option, print_json, quiet_option, seed_option, tell_people
+from optlab.cli.common import hold, json_option, print_json, quiet_option, seed_option, tell_people
 
 if TYPE_CHECKING:
     from optlab.gallery._made import Made
@@ -63,6 +63,7 @@ def gallery(
         from optlab.gallery._setup import Setup, parts
 
         parts(Setup(data=data))  # what can't be had stops here, before anything is made
+    hold(out)
     made: dict[str, Made] = {}
     try:
         with _progress(len(chosen), quiet) as tell:

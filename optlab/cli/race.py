@@ -6,6 +6,7 @@ import click
 
 from optlab.cli.common import (
     file_option,
+    hold,
     json_option,
     out_option,
     prepared,
@@ -62,6 +63,7 @@ def race(
     from optlab.optim.rules import as_settings
 
     entrants = [as_settings(rule) if lr is None else as_settings(rule, lr=lr) for rule in rules]
+    hold(out)
     result = ol.race(
         surface, entrants, start or None, steps, tune=tune, starts=starts, target=target, noise=noise, seed=seed
     )

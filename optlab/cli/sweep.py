@@ -121,20 +121,21 @@ def _study(spec: "SweepSpec", path: Path | None, name: str, resume: bool) -> "St
     there = path is not None and os.path.exists(path) and name in Watched.list(path)
     if resume and not there:
         raise ConfigError(f"there is nothing to resume: {path or 'memory'} holds no study {name!r}")
-    study = Watched(spec.space, spec.sampler, spec.direction, path, name)
-    done = len(study.trials)
-    if done and not resume:
-        study.close()
-        raise ConfigError(
-            f"{path} holds study {name!r} with {done} trials: --resume continues it; --storage or --name begins another"
-        )
     told = {"objective": spec.objective, "settings": spec.settings, "sampler": spec.sampler.to_dict()}
-    before = about(study)
+    before: dict[str, Any] = {}
+    if there and path is not None:
+        earlier = Watched.open(path, name)  # only to read it: what is refused changes no byte of the file
+        if (done := len(earlier.trials)) and not resume:
+            raise ConfigError(
+                f"{path} holds study {name!r} with {done} trials: "
+                "--resume continues it; --storage or --name begins another"
+            )
+        before = about(earlier)
     for key in ("objective", "settings"):
         if key in before and before[key] != told[key]:
-            study.close()
             text = f"{path} holds study {name!r} with {key} {before[key]!r}, here {told[key]!r}"
             raise ConfigError(f"{text}: values could not be compared; --name begins another")
+    study = Watched(spec.space, spec.sampler, spec.direction, path, name)
     if before != told:
         study.describe(told)
     return study

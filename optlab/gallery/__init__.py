@@ -32,6 +32,7 @@ from optlab.gallery._made import Made
 from optlab.gallery._pictures import line, save
 from optlab.gallery._setup import Setup, parts
 from optlab.gallery._topics import in_order
+from optlab.locks import exclusive, of_folder
 
 __all__ = ["FAILED_CLAIM", "Made", "Setup", "figure", "ids", "line", "main", "make", "parts", "save"]
 
@@ -100,7 +101,8 @@ def make(id: str, out: Path, *, fast: bool = False, data: str | None = None, see
 def main(id: str) -> NoReturn:
     """What ``python -m optlab.gallery.NAME`` does: the figure into ``./gallery``, and its verdicts on stdout."""
     out = Path("gallery")
-    made = make(id, out)
+    with exclusive(of_folder(out), f"the folder {out}"):
+        made = make(id, out)
     for v in made.verdicts:
         print(f"{v.word}  {v.id}: {v.claim} ({v.value}, {v.threshold})")
         if v.passed is False:

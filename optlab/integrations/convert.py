@@ -2,6 +2,7 @@
 
 import datetime
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,9 +70,9 @@ def from_optuna(storage: str | Path, path: str | Path, name: str | None = None) 
         raise ConfigError(f"{name!r} has {len(directions)} objectives; optlab's studies have one")
     trials = [t for t in trials if t.state in ENDED]
     space = space_of([t for t in trials if t.state == TrialState.COMPLETE] or trials)
+    if os.path.exists(path) and name in Study.list(path) and Study.open(path, name).trials:  # read only
+        raise StorageError(f"{path} already has trials of a study {name!r}")
     mine = Study(space, Random(), directions[0].name.lower(), path, name)
-    if mine.trials:
-        raise StorageError(f"{path} already has trials of a study {mine.name!r}")
     for trial in trials:
         try:
             params = space.check(trial.params)
