@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from optlab.autograd.tensor import Axis, Tensor, as_tensor, record
-from optlab.checks import whole
+from optlab.checks import boolean, whole
 from optlab.errors import ConfigError
 
 
@@ -66,6 +66,8 @@ def _kept(op: str, x: Tensor, axis: Axis, *, empty: bool = True) -> tuple[int, .
     if axis is None:
         return (1,) * len(shape)
     try:
+        if any(boolean(one) is not None for one in (axis if isinstance(axis, tuple) else (axis,))):
+            raise ValueError
         reduced = normalize_axis_tuple(axis, len(shape))
     except ValueError:
         raise ConfigError(f"{op}: axis {axis} does not fit the shape {shape}") from None
