@@ -363,6 +363,10 @@ def test_lr_find_suggests_what_the_function_does(optlab, tmp_path):
     train, _, _ = ol.data.load("digits").split(**SPLIT)
     found = lr_find(ol.nn.MLP([64, 8, 10]), train, ol.SGD(), steps=40, batch_size=16)
     assert document["losses"] == found.losses.tolist()
-    assert document["suggestion"] == pytest.approx(found.suggestion, nan_ok=True)
+    assert document["suggestion"] is None
+    assert np.isnan(found.suggestion), "40 steps of 16 rows are mostly noise"
     assert (tmp_path / "x.png").stat().st_size > 5000
-    assert "steepest" in optlab("lr-find", *SMALL, *options)[0]
+    out, err = optlab("lr-find", *SMALL, *options)
+    assert "steepest" in out
+    assert "no suggestion" in out
+    assert "does not fall below its start" in err

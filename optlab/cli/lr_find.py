@@ -1,5 +1,6 @@
 """`optlab lr-find`: sweep the learning rate within one short training, and suggest some."""
 
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -47,5 +48,6 @@ def lr_find(
         print_json({"suggestion": found.suggestion, **vars(found), **arrays})
     elif not quiet:
         rows = [{"way": way, "lr": rate} for way, rate in found.suggestions.items()]
-        print_table(Table(rows), f"{dataset}, {config.rule.name}: {found.suggestion:.3g}")
+        advice = "no suggestion" if isnan(found.suggestion) else f"{found.suggestion:.3g}"
+        print_table(Table(rows), f"{dataset}, {config.rule.name}: {advice}")
         tell_people(found.reason)

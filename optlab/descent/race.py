@@ -49,10 +49,13 @@ class Race:
         """One row per rule.
 
         After tuning: the settings kept, and over the held-out starts the median and quartiles of steps to the target
-        and of the final f - f_min, and the share that diverged. Otherwise what became of each run.
+        and of the final f - f_min, and the share that diverged; where a kept setting is at an end of what was
+        searched, a column ``doubt`` says so. Otherwise what became of each run.
         """
         if self.tuned:
-            return Table([{"rule": label, **tuned.row()} for label, tuned in self.tuned.items()])
+            doubt = any(tuned.edges for tuned in self.tuned.values())
+            notes = {label: {"doubt": "; ".join(tuned.edges)} if doubt else {} for label, tuned in self.tuned.items()}
+            return Table([{"rule": label, **tuned.row(), **notes[label]} for label, tuned in self.tuned.items()])
         rows = []
         for label, run in self.runs.items():
             last = run.rows - 1

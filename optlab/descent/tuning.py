@@ -33,6 +33,7 @@ class Tuned:
         steps: (starts,) steps to the target, NaN where it was not reached.
         finals: (starts,) the last f - f_min (f on a surface without a minimum), inf where the run diverged.
         diverged: share of the starts.
+        edges: what to doubt: a setting that is the lowest or highest that was tried, or that all of them diverged.
     """
 
     settings: Settings
@@ -40,6 +41,7 @@ class Tuned:
     steps: np.ndarray
     finals: np.ndarray
     diverged: float
+    edges: tuple[str, ...] = ()
 
     def row(self) -> dict[str, Any]:
         """One line of `Race.table`: medians with quartiles; a start that never arrives counts as infinitely late."""
@@ -83,7 +85,10 @@ def tune_rule(
         points = draw_starts(surface, starts, seed, stream)
         return [descend(surface, candidate, p, steps, noise=noise, seed=s) for p, s in zip(points, seeds, strict=True)]
 
-    best = min(candidates(settings, trials, seed), key=lambda s: _score(descents(s, TUNING), target))
+    tried = list(candidates(settings, trials, seed))
+    scores = [_score(descents(candidate, TUNING), target) for candidate in tried]
+    best = tried[scores.index(min(scores))]
+    edges = _edges(best, tried) if min(scores)[1] < np.inf else (f"all {trials} settings diverged",)
     runs = descents(best, HELD_OUT)
     arrivals = [run.steps_to(target) for run in runs]
     return Tuned(
@@ -92,7 +97,21 @@ def tune_rule(
         np.array([np.nan if a is None else a for a in arrivals]),
         np.array([_final(run) for run in runs]),
         float(np.mean([run.status == "diverged" for run in runs])),
+        edges,
     )
+
+
+def _edges(best: Settings, tried: list[Settings]) -> tuple[str, ...]:
+    """The hyperparameters whose best value is at an end of those that were tried, as `optlab.search` says it."""
+    found = []
+    for name in best.hyper._fields:
+        values = [getattr(settings.hyper, name) for settings in tried]
+        value, low, high = getattr(best.hyper, name), min(values), max(values)
+        if low < high and value in (low, high):
+            side, way = ("low", "below") if value == low else ("high", "above")
+            end = f"is at the {side} end of what was searched: try {name} {way} {value:.3g}"
+            found.append(f"the best {name}, {value:.3g}, {end}")
+    return tuple(found)
 
 
 def candidates(settings: Settings, trials: int, seed: int) -> Iterator[Settings]:

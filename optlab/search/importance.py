@@ -6,7 +6,7 @@ import numpy as np
 
 from optlab.search.gp.lattice import Lattice
 from optlab.search.gp.mean import Mean
-from optlab.search.gp.model import GaussianProcess, Posterior
+from optlab.search.gp.model import LOG_TAU, PSEUDO, GaussianProcess, Posterior
 from optlab.search.gp.one_thread import one_thread
 from optlab.search.gp.prior import covariance, usual
 from optlab.search.gp.records import group, snap
@@ -18,11 +18,17 @@ FEW = 8  # complete trials below which nothing is said
 MOST = 300  # trials that the model is made of: more hardly change the shares, and cost n^3
 POINTS = 1024  # of the design, per parameter
 STARTS = 3  # of the fit
+ROUNDING = 1e-12  # of the largest loss: a smaller spread is no difference
+# Natural logarithm of how much more probable the losses are under the model than as noise alone: on noise 2 studies in
+# 100 reach it, of 20 to 200 trials in 1 to 6 parameters.
+DECISIVE = 5.0
 FENCE = 1.5  # interquartile ranges above the upper quartile: what is worse counts as just bad (Tukey)
 
 
 def importance(study: "Study") -> dict[str, float]:
     """First-order shares of variance over the whole space, largest first; {} if there are too few trials.
+
+    All are 0 where the losses do not differ, or no more than noise would make them.
 
         S_i = Var_i(E[f | x_i]) / Var(f),    estimated as    mean(f(B) (f(A with B's x_i) - f(A))) / Var(f)
 
@@ -40,10 +46,16 @@ def importance(study: "Study") -> dict[str, float]:
     seen = [seen[i] for i in np.unique(np.linspace(0, len(seen) - 1, MOST).astype(int))]
     lattice = Lattice(study.space)
     points = lattice.snap(np.array([study.space.encode(o.params) for o in seen]))
+    nothing = dict.fromkeys(study.space, 0.0)
+    values = np.array([o.loss for o in seen], float)
+    if np.ptp(values) <= ROUNDING * np.abs(values).max():
+        return nothing
     with one_thread:
         a, b = np.split(_design(lattice.d), 2, axis=1)
-        losses = _fenced(np.array([o.loss for o in seen]), points, lattice.snap(a))
+        losses = _fenced(values, points, lattice.snap(a))
         model = _model(lattice, points, losses)
+        if _gain(model) < DECISIVE:
+            return nothing
 
         def f(points: np.ndarray) -> np.ndarray:
             return model.mean(lattice.snap(points))
@@ -74,6 +86,13 @@ def _model(lattice: Lattice, points: np.ndarray, losses: np.ndarray) -> Posterio
     rng = np.random.default_rng(0)
     starts = np.array([prior.start, *(prior.draw(rng) for _ in range(STARTS - 1))])
     return process.posterior(process.fit(data, starts, prior), data)
+
+
+def _gain(model: Posterior) -> float:
+    """The log marginal likelihood of the model's losses less that of white noise."""
+    n = model.data.total
+    noise = 0.5 * (PSEUDO + n + n * LOG_TAU)  # the losses are standardized
+    return noise - model.process.evidence(model.theta, model.data)[0]
 
 
 def _design(columns: int) -> np.ndarray:

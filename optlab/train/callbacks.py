@@ -111,7 +111,8 @@ class EarlyStopping(Callback):
             if self.restore_best:
                 self._kept = run.model.state_dict()
         elif self.waited >= self.patience and run.epoch > 1:
-            run.stop(f"{self.monitor} has not improved for {self.waited} epochs; best in epoch {self.best_epoch}")
+            best = f"best in epoch {self.best_epoch}" if self.best_epoch else "it was never a number"
+            run.stop(f"{self.monitor} has not improved for {self.waited} epochs; {best}")
 
     def on_end(self, run: "Training") -> None:
         """Bring the best epoch back."""

@@ -77,12 +77,20 @@ class History(Mapping[str, np.ndarray]):
     def best(self, monitor: str = "val_loss") -> tuple[int, float]:
         """The epoch (from 1) with the lowest value of a curve, the highest of an accuracy, and that value.
 
+        (0, NaN) where no epoch has a finite value.
+
         Raises:
             KeyError: no such curve.
         """
         curve = self[monitor] * direction(monitor)
-        at = int(np.nanargmin(curve)) if np.isfinite(curve).any() else 0
-        return at + 1, float(self[monitor][at])
+        curve[~np.isfinite(curve)] = np.inf
+        at = int(curve.argmin()) if np.isfinite(curve).any() else -1
+        return at + 1, float(self[monitor][at]) if at >= 0 else np.nan
+
+    def still_improving(self, monitor: str = "val_loss") -> bool:
+        """Whether the best epoch of a curve is its last one: a best at the end of what was trained is no best yet."""
+        at, value = self.best(monitor)
+        return bool(np.isfinite(value)) and 1 < at == len(self[monitor])
 
     def state(self) -> dict[str, np.ndarray]:
         """Arrays that `restore` continues from."""

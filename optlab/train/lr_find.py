@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from optlab.nn.module import Module
 from optlab.optim.settings import Settings
 from optlab.train.config import Config, EngineName
 from optlab.train.evaluate import as_part
+from optlab.train.falls import FEWEST_LOSSES, FIRST_Z, fall_z, falls
 from optlab.train.training import Training
 
 if TYPE_CHECKING:
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 
 FEWEST = 20  # steps: fewer leave nothing between the two ends that are not looked at
 TAIL = 5  # steps at the end that are not looked at: there the loss is about to blow up
-STEADY = "minimum/10"  # the one of the three that noise moves least
+STEEPEST, VALLEY, STEADY = NAMES = "steepest", "valley", "minimum/10"  # noise moves the last one least
+NO_FALL = (
+    "the loss does not fall below its start by more than the batches' noise, so no rate stands out: sweep to higher "
+    "rates, in more steps or with larger batches; a model that learns at no rate is broken"
+)
+ROUNDING = 1e-6  # of the largest loss: sums of float32 in another order differ by as much
 APART = 1e3  # suggestions further apart than this are not averaged
 
 
@@ -35,9 +41,12 @@ class Found:
     Attributes:
         lrs, losses, smoothed: one entry per step, up to the one where the sweep ended; ``losses[i]`` was measured
             before the update with ``lrs[i]``.
-        suggestions: by name, see `suggest`; NaN where the sweep ended too soon.
-        reason: why it ended.
+        suggestions: by name, see `suggest`; NaN where the sweep ended too soon, where the loss does not fall by more
+            than the batches' noise, and of a point that stands at an end of the sweep.
+        reason: why it ended, and why a suggestion is NaN.
         engine: ``"machine"`` or ``"tape"``.
+        edge: the end of the sweep at which its steepest fall or its lowest loss stands, ``"low"`` or ``"high"``:
+            extend the sweep there; None if both are interior.
     """
 
     lrs: np.ndarray
@@ -46,14 +55,18 @@ class Found:
     suggestions: dict[str, float]
     reason: str
     engine: str
+    edge: Literal["low", "high"] | None = None
 
     @property
     def suggestion(self) -> float:
         """The rate to start with: the geometric mean of the three, whose errors lie on both sides.
 
-        Where they are more than 1,000 times apart, noise has led one astray, and it is the tenth of the minimum.
+        Where they are more than 1,000 times apart, noise has led one astray, and it is the tenth of the minimum. NaN
+        where the steepest fall is not known; ``reason`` says why.
         """
-        rates = np.array(list(self.suggestions.values()))
+        if np.isnan(self.suggestions[STEEPEST]):
+            return np.nan
+        rates = np.array([rate for rate in self.suggestions.values() if np.isfinite(rate)])
         if rates.max() > APART * rates.min():
             return self.suggestions[STEADY]
         return float(np.exp(np.log(rates).mean()))
@@ -173,10 +186,34 @@ def read(
         reason = f"the smoothed loss passed {limit[end]:.4g} (its best was {lowest[end]:.4g}) at {_at(end, rates)}"
         losses, smoothed = losses[: end + 1], smoothed[: end + 1]
     lrs = rates[: len(losses)]
+    suggestions, edge, doubt = _judged(rates, losses, smoothed, skip)
+    return Found(lrs, losses, smoothed, suggestions, f"{reason}; {doubt}" if doubt else reason, engine, edge)
+
+
+def _judged(
+    rates: np.ndarray, losses: np.ndarray, smoothed: np.ndarray, skip: int
+) -> tuple[dict[str, float], Literal["low", "high"] | None, str]:
+    """The suggestions that can be relied on, the end of the sweep that one stands at, and why others are NaN."""
+    lrs, nothing, size = rates[: len(losses)], dict.fromkeys(NAMES, np.nan), max(skip, FEWEST_LOSSES)
     suggestions = suggest(lrs, smoothed, skip)
     if np.isnan(suggestions[STEADY]):
-        reason += "; too soon to suggest a rate: sweep from a lower one, or in more steps"
-    return Found(lrs, losses, smoothed, suggestions, reason, engine)
+        return nothing, None, "too soon to suggest a rate: sweep from a lower one, or in more steps"
+    if np.ptp(losses) <= ROUNDING * np.abs(losses).max():
+        return nothing, None, "the loss did not change: no rate of this sweep trains the model"
+    if not falls(losses, size):
+        return nothing, None, NO_FALL
+    inner = lrs[skip:-TAIL]
+    steepest, lowest = np.searchsorted(inner, [suggestions[STEEPEST], inner[smoothed[skip:-TAIL].argmin()]])
+    if steepest < skip and fall_z(losses[: 2 * size], size).max(initial=0.0) >= FIRST_Z:
+        text = f"the steepest fall is at the low end of what was searched: extend low below {lrs[0]:.3g}"
+        return suggestions | {STEEPEST: np.nan}, "low", text
+    blown_up = len(losses) < len(rates) or np.median(losses[-TAIL:]) > smoothed[-TAIL - 1]
+    if blown_up or lowest < len(inner) - 1:
+        return suggestions, None, ""
+    text = f"is at the high end of what was searched: extend high above {lrs[-1]:.3g}"
+    if steepest < len(inner) - 3:  # the last two slopes are one step apart
+        return suggestions | {STEADY: np.nan}, "high", f"the lowest loss {text}"
+    return suggestions | {STEEPEST: np.nan, STEADY: np.nan}, "high", f"the steepest fall {text}"
 
 
 def smooth(losses: np.ndarray, beta: float, skip: int) -> np.ndarray:
@@ -207,16 +244,16 @@ def suggest(lrs: np.ndarray, smoothed: np.ndarray, skip: int) -> dict[str, float
     """
     rates, losses = lrs[skip:-TAIL], smoothed[skip:-TAIL]
     if len(losses) < 3:
-        return dict.fromkeys(("steepest", "valley", "minimum/10"), np.nan)
+        return dict.fromkeys(NAMES, np.nan)
     falling = np.ones(len(losses), int)  # the length of the longest falling subsequence that ends here
     for i in range(1, len(losses)):
         falling[i] += falling[:i].max(where=losses[:i] > losses[i], initial=0)
     end = int(falling.argmax())
     n = int(falling[end])
     return {
-        "steepest": float(rates[(np.diff(losses) / np.diff(np.log(rates))).argmin()]),
-        "valley": float(rates[max(0, end - n + int(n / 3) + int(n / 6))]),
-        "minimum/10": max(float(lrs[0]), float(rates[losses.argmin()]) / 10.0),
+        STEEPEST: float(rates[(np.diff(losses) / np.diff(np.log(rates))).argmin()]),
+        VALLEY: float(rates[max(0, end - n + int(n / 3) + int(n / 6))]),
+        STEADY: max(float(lrs[0]), float(rates[losses.argmin()]) / 10.0),
     }
 
 

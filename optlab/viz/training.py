@@ -1,5 +1,6 @@
 """Training as a teacher shows it: curves, the learning-rate sweep, confusions, weights, the worst mistakes."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +107,8 @@ def _lines(
 def _mark_best(history: History, name: str, ax: "Axes") -> None:
     epoch, value = history.best(name)
     if np.isfinite(value):
-        ax.plot(epoch, value, "*", color="black", markersize=11, zorder=3, label=f"best: {value:.3g} in epoch {epoch}")
+        label = f"best: {value:.3g} in epoch {epoch}" + ", the last: train longer" * history.still_improving(name)
+        ax.plot(epoch, value, "*", color="black", markersize=11, zorder=3, label=label)
         ax.legend(fontsize="small")
 
 
@@ -144,6 +146,8 @@ def plot_lr_find(found: Found, ax: "Axes | None" = None) -> "Axes":
             ax.set_ylim(low - 0.08 * (top - low), top + 0.35 * (top - low))
     ax.grid(alpha=0.3)
     ax.legend(fontsize="small")
+    if found.edge is not None or np.isnan(found.suggestion):
+        ax.set_title(textwrap.fill(found.reason.rpartition("; ")[2], 60), fontsize="small", color=COLORS[1])
     return ax
 
 
