@@ -82,6 +82,37 @@ def test_edge_verdicts(parameter, values, losses, says):
     assert verdict.threshold == f"inside ({parameter.low:g}, {parameter.high:g})"
 
 
+LINEAR, LAYERS = Float(0.1, 0.9), Int(1, 4)
+# name, parameter, the best value, whether it is an alarm, what the advice asks
+NAMES = [
+    *((name, LAYERS, 1, False, False) for name in ("n_layers", "hidden", "batch_size", "epochs", "depth", "max_depth")),
+    *((name, LAYERS, 1, False, False) for name in ("hidden2", "units_1", "m.num_layers", "nLayers", "a__max_iter")),
+    *((name, LAYERS, 4, True, False) for name in ("n_layers", "hidden", "batch_size")),
+    *((name, LAYERS, end, True, True) for name in ("k", "level", "log2_hidden") for end in (1, 4)),
+    ("n_layers", Int(2, 8), 2, True, False),  # one layer can be tried
+    ("n_layers", Int(-3, 8), -3, True, True),  # whatever that is
+    *((name, Float(0.1, 1.0), 1.0, False, False) for name in ("dropout", "momentum", "beta2", "drop_prob")),
+    *((name, LINEAR, end, True, False) for name in ("dropout", "beta", "optimizer.momentum") for end in (0.1, 0.9)),
+    ("beta", Float(0.1, 4.0), 4.0, True, True),  # another beta
+    *((name, LR, end, True, False) for name in ("lr", "C", "gamma", "alpha", "weight_decay") for end in (1e-5, 1.0)),
+    ("gamma", LINEAR, 0.9, True, True),  # of what kind?
+    ("x", LR, 1e-5, True, False),  # a smaller one is there
+    ("x", LR, 1.0, True, True),
+    ("x", LINEAR, 0.1, True, True),
+    ("x", Float(0.1, 0.9, limits=(0, 1)), 0.9, True, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "parameter", "best", "alarm", "asks"), NAMES)
+@pytest.mark.fault(30)
+def test_a_bound_of_nature_is_no_alarm_and_an_unknown_one_a_question(name, parameter, best, alarm, asks):
+    inside = parameter.value(0.5)
+    (verdict,) = edge_verdicts(Space({name: parameter}), trials_of([best, inside], [1, 2], name))
+    assert verdict.passed is not alarm
+    assert f"extend {name} " in verdict.explanation if alarm else "own limit" in verdict.explanation
+    assert (f", if {name} can be " in verdict.explanation) == asks
+
+
 def test_nothing_complete_no_verdict():
     assert edge_verdicts(Space(p=LR), trials_of(DECADES[:3], ["failed", None, "pruned"])) == []
     assert edge_verdicts(Space(p=LR), []) == []

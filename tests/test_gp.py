@@ -336,6 +336,15 @@ def test_jacobians_are_log_derivatives(warp):
     assert (np.diff(values) > 0).all()
 
 
+@pytest.mark.parametrize("warp", FAMILY, ids=str)
+def test_an_inverse_undoes_a_warp(warp):
+    y = np.array([-1.2, -0.8, -0.1, 0.0, 0.3, 2.5, 6.0])
+    values, _ = warp(y)
+    np.testing.assert_allclose(warp.inverse(y, values), y, rtol=1e-6, atol=1e-9)
+    between = warp.inverse(y, np.linspace(values.min(), values.max(), 50))
+    assert (np.diff(between) > 0.0).all()
+
+
 def test_the_warp_chosen_has_the_largest_likelihood():
     x, z, length = problem(30, 2)
     y, _ = standardize(np.exp(2.5 * z))

@@ -1,13 +1,17 @@
 """The report of a study: what it says, hostile strings, every kind of study, and how it looks in a real browser."""
 
+import html
 import re
+from functools import partial
 
 import numpy as np
 import pytest
 from players import context as context  # the fixture that starts a browser
 from test_report import ATTRIBUTES, HOSTILE, TAGS, Reader
 
-from optlab.search import GP, Choice, Float, Grid, Int, Random, Space, Study
+from optlab.cli import _code
+from optlab.search import GP, Choice, Float, Grid, Int, Random, Sampler, Sobol, Space, Study
+from optlab.viz import study_pictures as pictured
 from optlab.viz.study_pictures import Shown, study_pictures
 from optlab.viz.study_report import counted, failures, ranged, write_study_report
 
@@ -153,3 +157,79 @@ def test_in_a_browser(path, context, width, scheme):
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", background)[:3])) < 200) == (scheme == "dark")
     page.close()
+
+
+X = Space(x=Float(0, 1))
+BY = {  # how a file's trials came about, and what its report says of that
+    "in Python": (lambda path: made(GP(seed=3), 3, X, square, storage=path), "GP(initial=10, seed=3)"),
+    "by two drivers": (
+        lambda path: [made(sampler, 2, X, square, storage=path).close() for sampler in (Random(seed=1), Sobol(seed=2))],
+        "Random(seed=1), Sobol(seed=2) from trial 2 on",
+    ),
+    "resumed by the same": (
+        lambda path: [made(Random(seed=1), 2, X, square, storage=path).close() for _ in range(2)],
+        "Random(seed=1)",
+    ),
+    "by hand": (lambda path: by_hand(Study(X, Random(seed=0), storage=path)), ""),
+    "by hand, then by a sampler": (
+        lambda path: by_hand(Study(X, Random(seed=5), storage=path)).run(square, trials=1),
+        "Random(seed=5) from trial 1 on",
+    ),
+    "with a function": (
+        lambda path: made(GP(seed=1, mean=partial(square)), 2, X, square, storage=path),
+        "functools:partial",
+    ),
+    "with a sampler of one's own": (lambda path: made(Mine(seed=4), 2, X, square, storage=path), "Mine(seed=4)"),
+}
+
+
+def square(params):
+    return params["x"] ** 2
+
+
+def by_hand(study):
+    study.tell(study.ask(params={"x": 0.5}), 0.25)
+    return study
+
+
+class Mine(Sampler):
+    def propose(self, numbers, seen):
+        return [{"x": 0.5} for _ in numbers]
+
+
+@pytest.mark.parametrize("how", BY)
+def test_a_report_names_the_samplers_that_the_file_tells(how, tmp_path, capsys):
+    make, says = BY[how]
+    path = tmp_path / "a.db"
+    kept = make(path)
+    page = write_study_report(Study.open(path), tmp_path / "a.html").read_text()
+    assert _code(["report", str(path)]) == 0
+    told = capsys.readouterr().out
+    lead = re.search(r"<p>[^<]*complete; minimize([^<]*)</p>", page)[1]
+    if says:
+        assert says in html.unescape(lead)
+        assert says in told
+    else:
+        assert lead == ""
+        assert "sampler" not in told
+    assert says == "Random(seed=0)" or "Random(seed=0)" not in page + told
+    del kept
+
+
+@pytest.mark.parametrize("direction", ["minimize", "maximize"])
+@pytest.mark.parametrize("scale", [1.0, 1e6])
+def test_the_model_is_shown_in_the_units_of_the_value(direction, scale, monkeypatch):
+    """Without noise the median goes through the best value, which the axis is named after."""
+    sign = {"minimize": 1.0, "maximize": -1.0}[direction]
+    space = Space(x=Float(0, 1), y=Float(1e-3, 1, log=True))
+    study = Study(space, GP(seed=0, initial=5, noise=0.0), direction)
+    study.run(lambda p: sign * scale * (3.0 + (p["x"] - 0.4) ** 2 + (np.log10(p["y"]) + 1) ** 2), trials=9)
+    drawn = {}
+    monkeypatch.setattr(pictured, "apart", lambda fig, panels: drawn.update(panels) or [])
+    pictured._model(Shown(study))
+    assert list(drawn) == ["x", "y"]  # a panel each
+    for name, ax in drawn.items():
+        assert ax.get_ylabel() == "value"
+        x, y = ax.get_lines()[0].get_data()
+        at = np.interp(study.best.params[name], x, y)
+        assert abs(at - study.best.value) < 1e-3 * abs(study.best.value)

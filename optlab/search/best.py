@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from optlab.search.parameters import Choice, Float, Int, Parameter
+from optlab.search.parameters import Float, Int
 from optlab.search.sampler import Observation
 
 NEAR = 0.01  # share of a range, on its own scale, that counts as its end
@@ -24,21 +24,6 @@ def end_reached(parameter: Float | Int, values: Sequence[float], low: float, hig
         return 0
     shares = [(parameter.position(v) - start) / (stop - start) for v in values]
     return (min(shares) >= 1.0 - near) - (max(shares) <= near)
-
-
-def own_limits(parameter: Parameter) -> tuple[float, float]:
-    """Between what ends a parameter makes sense at all, as far as it tells.
-
-    Its ``limits``; otherwise a linear range that starts at 0 is taken for one of a quantity that can't be negative,
-    and an Int with ``log`` can't go below 1.
-    """
-    if isinstance(parameter, Choice):
-        return -math.inf, math.inf
-    if parameter.limits is not None:
-        return parameter.limits
-    if parameter.low == 0 or (isinstance(parameter, Int) and parameter.log and parameter.low == 1):
-        return float(parameter.low), math.inf
-    return -math.inf, math.inf
 
 
 def values_of(name: str, trials: Iterable[Observation]) -> list[Any]:

@@ -6,7 +6,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optlab.search.best import best_trials, end_reached, own_limits, values_of
+from optlab.search.best import best_trials, end_reached, values_of
+from optlab.search.natural import EVERYTHING, natural_limits
 from optlab.search.parameters import Choice, Float, Int
 from optlab.search.sampler import Observation
 from optlab.search.space import Space
@@ -19,8 +20,9 @@ def edge_verdicts(
     """A verdict per numeric parameter, ``"edge:lr"``: its best value is interior; none if no trial is complete.
 
     A best value within 1% of an end of the range, on the scale of the range, stands there. It is no alarm if that
-    end is the parameter's own limit (`optlab.search.best.own_limits`), if equally good trials stand elsewhere, or if
-    only one value was tried. A Choice has no ends.
+    end is the parameter's own limit (`optlab.search.natural`), if equally good trials stand elsewhere, or if only one
+    value was tried. Where nothing tells whether there is anything beyond the end, the advice says "if". A Choice has no
+    ends.
 
     Args:
         space: of the search.
@@ -54,7 +56,8 @@ def _verdict(
     low, high = searched
     values = values_of(name, best)
     end = end_reached(parameter, values, low, high) if len(values) == len(best) else 0
-    lowest, highest = own_limits(parameter)
+    limits = natural_limits(name, parameter)
+    lowest, highest = limits or EVERYTHING
     passed, value = True, values[0] if values else None
     if value is None:
         text = f"{name} is not active in the best trial"
@@ -68,6 +71,9 @@ def _verdict(
     else:
         side, way, bound = ("low", "below", low) if end < 0 else ("high", "above", high)
         text = f"the best {name}, {value:g}, is at the {side} end of what was searched: extend {name} {way} {bound:g}"
+        positive = parameter.log and end < 0  # there is always something between 0 and the low end
+        if limits is None and bound in (parameter.low, parameter.high) and not positive:
+            text += f", if {name} can be {'smaller' if end < 0 else 'larger'}"
         passed = False
     threshold: Any = f"inside ({low:g}, {high:g})"
     return Verdict(f"edge:{name}", f"the best {name} is not at an end of its range", value, threshold, passed, text)

@@ -87,16 +87,15 @@ def plot_contour(study: Study, a: str, b: str, ax: "Axes | None" = None) -> "Axe
     color = values
     if len(values) and values.min() > 0.0 and values.max() > DECADES * values.min():
         color = np.log10(values)
-    # triangulated on the scale that is shown
-    u, v = (
-        np.array([study.space[name].unit(trial.params[name]) for trial in there], dtype=np.float64) for name in (a, b)
-    )
+    u, v = (np.array([position(study.space[name], t.params[name]) for t in there], np.float64) for name in (a, b))
     if len(there) >= ENOUGH and _plane(u, v):
         from matplotlib.tri import Triangulation
 
-        mesh = Triangulation(u, v)
-        shown = Triangulation(x, y, mesh.triangles)
-        colors: Any = ax.tricontourf(shown, color, levels=14, cmap="viridis_r", alpha=0.85)
+        limits = ax.dataLim.frozen()
+        colors: Any = ax.tricontourf(Triangulation(u, v), color, levels=14, cmap="viridis_r", alpha=0.85)
+        for path in colors.get_paths():  # linear on the scale of each axis, not in the raw values
+            path.vertices = np.column_stack([_at(study.space[n], path.vertices[:, i]) for i, n in enumerate((a, b))])
+        ax.dataLim.set(limits)
         ax.plot(x, y, "o", color="black", markersize=2.5)
     else:
         colors = ax.scatter(x, y, c=color, cmap="viridis_r", s=30)
@@ -120,6 +119,22 @@ def _places(parameter: Parameter, values: list[Any]) -> np.ndarray:
     if isinstance(parameter, Choice):
         return np.array([parameter.values.index(value) for value in values], dtype=np.float64)
     return np.array(values, dtype=np.float64)
+
+
+def position(parameter: Parameter, value: Any) -> float:
+    """Where a value stands on its axis, from 0 to 1, on the scale of the axis."""
+    if isinstance(parameter, Choice):
+        return parameter.values.index(value) / max(1, len(parameter.values) - 1)
+    return float(parameter.position(value))
+
+
+def _at(parameter: Parameter, places: np.ndarray) -> np.ndarray:
+    """What stands at these places of an axis: the inverse of `position`, as Matplotlib counts."""
+    if isinstance(parameter, Choice):
+        return places * (len(parameter.values) - 1)
+    if parameter.log:
+        return np.asarray(parameter.low * (parameter.high / parameter.low) ** places)
+    return np.asarray(parameter.low + (parameter.high - parameter.low) * places)
 
 
 def _apart(parameter: Parameter, x: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from optlab.search.study import Study
 from optlab.search.trial import Trial
 from optlab.viz.evidence import apart, printable, quiet, raster, vector
 from optlab.viz.page import Picture
-from optlab.viz.study import plot_contour, plot_history, plot_slice
+from optlab.viz.study import plot_contour, plot_history, plot_slice, position
 from optlab.viz.style import COLORS, off_screen
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LINES = 400  # trials that parallel coordinates can show
 FINE = 120  # points of a model's curve
 DECADE, FEW_DECADES = 10.0, 300.0  # ratios of the ends of an axis
+BAND = 2.0  # standard deviations on either side, as the model scales losses: 95 % of what it expects
 ENOUGH = 3  # values from which a model is worth drawing
 
 
@@ -175,8 +176,9 @@ def _model(seen: Shown) -> list[Picture]:
     sampler = cast("GP", study.sampler)
     if len(study.complete) < max(ENOUGH, sampler.initial):
         return []
-    posterior = sampler.posterior(study.observations())
-    best = study.best.params
+    known = study.observations()
+    posterior, best = sampler.posterior(known), study.best.params
+    sign = 1.0 if study.direction == "minimize" else -1.0
     panels: dict[str, Axes] = {}
     fig = off_screen(1240, 300 * -(-len(seen.space) // 4))
     for k, (name, parameter) in enumerate(study.space.items()):
@@ -185,18 +187,25 @@ def _model(seen: Shown) -> list[Picture]:
         points = np.repeat(study.space.encode(best)[None], FINE, 0)
         points[:, k] = np.linspace(0.0, 1.0, FINE)
         mean, sd = posterior.predict(sampler.lattice.snap(points))
+        low, middle, high = (sign * sampler.losses(known, mean + c * sd) for c in (-BAND, 0.0, BAND))
         x = [parameter.value(float(u)) for u in points[:, k]]
         ax = fig.add_subplot(-(-len(seen.space) // 4), 4, len(panels) + 1)
-        ax.plot(x, mean, color=COLORS[0])
-        ax.fill_between(x, mean - 2 * sd, mean + 2 * sd, color=COLORS[0], alpha=0.2, linewidth=0)
+        ax.plot(x, middle, color=COLORS[0])
+        ax.fill_between(x, _drawable(low, middle), _drawable(high, middle), color=COLORS[0], alpha=0.2, linewidth=0)
         ax.axvline(best[name], color=COLORS[1], linestyle="--")
-        ax.set(xlabel=seen.names[name], ylabel="loss, as the model scales it")
+        ax.set(xlabel=seen.names[name], ylabel="value")
         if parameter.log:
             ax.set_xscale("log")
         _readable(ax)
         ax.grid(alpha=0.3)
         panels[seen.names[name]] = ax
     return apart(fig, panels)
+
+
+def _drawable(edge: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """A band's edge, that a long tail may take to infinity, within some spans of the curve."""
+    most = BAND * max(float(np.ptp(middle)), 1e-9 * float(np.abs(middle).max()), 1e-300)
+    return np.asarray(np.clip(edge, middle.min() - most, middle.max() + most))
 
 
 def _not_imported(study: Study) -> str:
@@ -224,18 +233,12 @@ def _readable(ax: "Axes", values: bool = False) -> None:
 
 def _heights(space: Space, trial: Trial) -> list[float]:
     """Where the trial crosses each axis, from 0 to 1; NaN where the parameter was not active."""
-    return [_height(p, trial.params[name]) if name in trial.params else np.nan for name, p in space.items()]
-
-
-def _height(parameter: Parameter, value: Any) -> float:
-    if isinstance(parameter, Choice):
-        return parameter.values.index(value) / max(1, len(parameter.values) - 1)
-    return float(parameter.position(value))
+    return [position(p, trial.params[name]) if name in trial.params else np.nan for name, p in space.items()]
 
 
 def _marks(parameter: Parameter) -> list[tuple[float, str]]:
     if isinstance(parameter, Choice):
-        return [(_height(parameter, value), str(value)) for value in parameter.values]
+        return [(position(parameter, value), str(value)) for value in parameter.values]
     return [(0.0, f"{parameter.low:g}"), (1.0, f"{parameter.high:g}")]
 
 

@@ -15,7 +15,7 @@ from optlab.viz.page import figure, number, page, pairs, pictures, scrolled, sec
 from optlab.viz.study_pictures import study_pictures
 from optlab.viz.style import own_style
 
-EXPECTED = "What the model expects along each parameter from the best trial on: mean and 2 standard deviations"
+EXPECTED = "What the model expects along each parameter from the best trial on: the median, and a band for 95 %"
 TOP = 10  # trials that are listed
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 ENDED_BADLY = ("failed", "crashed", "quarantined")

@@ -71,6 +71,16 @@ class Chain:
             return self.process.posterior(theta, data)
         return self.process.posterior(theta, data, self._grow(theta, points, at))
 
+    def losses(self, points: Array, losses: Array, values: Array) -> Array:
+        """Return what the model of these results knows as ``values``, in the units of ``losses``."""
+        points = snap(points)
+        _, warp, _ = self._walk(points, losses)
+        kept, standard, unit = self._standard(points, losses)
+        best = int(np.argmin(standard))
+        if not np.isfinite(unit):  # all are equal
+            return np.full(np.shape(values), losses[kept[best]])
+        return np.asarray(losses[kept[best]] + unit * (warp.inverse(standard, values) - standard[best]))
+
     def state(self) -> str | None:
         """Return the fits made since the last call as text for `restore`; None if there are none."""
         new = [m for m in dict.fromkeys(self._unsaved) if m in self._fits]

@@ -26,17 +26,30 @@ class Warp:
 
     def __call__(self, losses: Array) -> tuple[Array, float]:
         """The warped ``losses (n,)``, standardised again, and the sum of log derivatives."""
-        values, jacobian = losses, 0.0
-        if self.kind == "power":
-            values, jacobian = _power(losses, self.parameter)
-        elif self.kind == "log":
-            shifted = losses - losses.min() + self.parameter
-            values = np.log(shifted)
-            jacobian = -float(values.sum())
+        values, jacobian = self._bent(losses)
         sd = float(values.std())
         if not 1e-9 < sd < np.inf:
             return np.zeros(len(losses)), -np.inf
         return (values - values.mean()) / sd, jacobian - len(losses) * float(np.log(sd))
+
+    def inverse(self, losses: Array, warped: Array) -> Array:
+        """Return what among ``losses (n,)`` would be warped to ``warped``; what nothing would be, to infinity."""
+        values, _ = self._bent(losses)
+        values = warped * values.std() + values.mean()
+        with np.errstate(over="ignore", divide="ignore"):
+            if self.kind == "power":
+                return _root(values, self.parameter)
+            if self.kind == "log":
+                return np.asarray(np.exp(values) + losses.min() - self.parameter)
+        return np.asarray(values)
+
+    def _bent(self, losses: Array) -> tuple[Array, float]:
+        if self.kind == "power":
+            return _power(losses, self.parameter)
+        if self.kind == "log":
+            values = np.log(losses - losses.min() + self.parameter)
+            return values, -float(values.sum())
+        return losses, 0.0
 
 
 def _power(y: Array, exponent: float) -> tuple[Array, float]:
@@ -47,6 +60,15 @@ def _power(y: Array, exponent: float) -> tuple[Array, float]:
     bent = np.where(near, size, np.expm1(power * size) / np.where(near, 1.0, power))
     sign = np.where(y >= 0.0, 1.0, -1.0)
     return sign * bent, (exponent - 1.0) * float((sign * size).sum())
+
+
+def _root(z: Array, exponent: float) -> Array:
+    """The inverse of `_power`."""
+    power = np.where(z >= 0.0, exponent, 2.0 - exponent)
+    near = np.abs(power) < 1e-8
+    safe = np.where(near, 1.0, power)
+    size = np.where(near, np.abs(z), np.log(np.maximum(1.0 + safe * np.abs(z), 0.0)) / safe)
+    return np.asarray(np.where(z >= 0.0, 1.0, -1.0) * np.expm1(size))
 
 
 NONE = Warp()

@@ -165,6 +165,18 @@ class GP(Sampler):
         with one_thread:
             return self.chain.posterior(self._places(done), _losses(done))
 
+    def losses(self, seen: Sequence[Observation], values: Array) -> Array:
+        """Return ``values`` of the `posterior` as losses: a mean becomes the median, and quantiles stay quantiles.
+
+        Raises:
+            ConfigError: there is no finite loss.
+        """
+        done = [o for o in seen if o.loss is not None]
+        if not np.isfinite(_losses(done)).any():
+            raise ConfigError("a model needs at least one result with a finite loss")
+        with one_thread:
+            return self.chain.losses(self._places(done), _losses(done), values)
+
     def recommend(self, seen: Sequence[Observation]) -> dict[str, Any]:
         """The tried parameters with the lowest posterior mean: under noise, not those of the luckiest loss."""
         post = self.posterior(seen)
