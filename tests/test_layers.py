@@ -18,7 +18,7 @@ OPTLAB, KERNELS = Path(optlab.__file__).parent, Path(optlab_kernels.__file__).pa
 LAYERS = (
     {"optlab_kernels"},
     {"errors", "streams"},
-    {"interrupt", "lazy", "plain"},
+    {"interrupt", "lazy", "plain", "spreadsheet"},
     {"checks", "compiling", "containers", "files", "locks", "verdict"},
     {"states"},
     {"autograd", "surfaces", "data", "schedules"},

@@ -13,7 +13,7 @@ from sweeps import SPACE, begun, bowl, child, ran, study_of, table
 
 from optlab.cli import _code
 from optlab.errors import ConfigError, StorageError
-from optlab.search import GP, Float, Random, Sobol, Space, Study, schema
+from optlab.search import GP, Choice, Float, Random, Sobol, Space, Study, schema
 
 matplotlib.use("agg")
 
@@ -291,7 +291,7 @@ def test_which_study_of_a_file(tmp_path):
     assert Study.list(path) == ["first", "second"]
     assert Study.open(path, "second").name == "second"
     assert Study.open(path, "first").direction == "maximize"
-    with pytest.raises(ConfigError, match="holds 2 studies; choose one by its name: first, second"):
+    with pytest.raises(ConfigError, match="holds 2 studies; choose one with name= or --name: first, second"):
         Study.open(path)
     with pytest.raises(ConfigError, match="did you mean 'second'"):
         Study.open(path, "secnd")
@@ -402,3 +402,17 @@ def test_a_file_with_queries_of_its_own_is_refused(hidden, sound, tmp_path):
             use(path)
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT count(*) FROM trial").fetchone() == (9,)
+
+
+def test_a_name_commands_no_terminal(tmp_path, capsys):
+    path = tmp_path / "a.db"
+    space = Space({"\x1b[31mred\x07": Float(0, 1), "rule": Choice(["\x1b]0;title\x07", "\x9bplain"])})
+    study = Study(space, Random(seed=0), storage=path, name="\x1b[2J")
+    study.run(lambda params: params["\x1b[31mred\x07"], trials=5)
+    study.tell(study.ask(), error="lost\x1b[1m")
+    study.close()
+    assert _code(["report", str(path)]) == 0
+    assert _code(["report", str(path), "--name", "\x1b[3J"]) == 2
+    told = capsys.readouterr()
+    assert "\\x1b[31mred\\x07" in told.out
+    assert not [c for c in told.out + told.err if not c.isprintable() and c != "\n"]

@@ -1,16 +1,19 @@
 """What leaves a study: tables that read back, and pictures that show the trials."""
 
 import csv
+import importlib.util
+import io
 import itertools
 import json
 import math
-from pathlib import Path
+import re
 
 import numpy as np
 import pytest
 from matplotlib.tri import TriContourSet
 from sweeps import SPACE, ran, study_of, told
 
+from optlab.cli import _code
 from optlab.errors import ConfigError, StorageError
 from optlab.search import (
     Choice,
@@ -20,6 +23,8 @@ from optlab.search import (
     Space,
     Study,
 )
+from optlab.train.callbacks import CSVLog
+from optlab.train.history import History
 
 
 def test_names_with_dollars_are_no_mathematics(tmp_path):
@@ -57,6 +62,79 @@ def test_csv_reads_back_exactly(tmp_path):
         assert row["error"] == (trial.error or "")
 
 
+FORMULAS = ["=1+1", "+1", "-1+cmd|' /C calc'!A0", "@SUM(A1)", "\t=1+1", "\r=1+1", "\n=1+1"]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_no_text_of_a_csv_is_a_formula(text, tmp_path):
+    """Whatever a reader of CSV gives back for a text, it begins as no formula; numbers are the same as before."""
+    study = Study(Space({text: Float(-5, -1), "kind": Choice([text, "plain"])}), Random(seed=0))
+    study.run(lambda params: params[text], trials=6)
+    study.tell(study.ask(params={text: -2.0, "kind": text}), error=f"{text} failed")
+    for safe in (True, False):
+        study.to_csv(tmp_path / "a.csv", spreadsheet_safe=safe)
+        with open(tmp_path / "a.csv", newline="") as file:
+            head, *rows = csv.reader(file)
+        mark = "'" if safe else ""
+        assert head[-2:] == [mark + text, "kind"]
+        assert [row[-1] for row in rows] == [
+            mark * (kind == text) + kind for kind in (t.params["kind"] for t in study.trials)
+        ]
+        assert [row[-2] for row in rows] == [repr(trial.params[text]) for trial in study.trials]  # negative ones too
+        assert [float(row[2]) for row in rows[:-1]] == [trial.value for trial in study.complete]
+        assert rows[-1][3] == f"{mark}{text} failed"
+    study.to_csv(tmp_path / "b.csv")
+    with open(tmp_path / "b.csv", newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(tuple("=+-@\t\r")) and not _is_number(cell)]
+
+
+def _is_number(cell):
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_no_heading_of_another_csv_is_a_formula(text, tmp_path):
+    """A curve's name is whatever a callback of the user's or a checkpoint says."""
+    history = History()
+    history.restore({"seconds": np.array([]), f"epochs/{text}": np.array([-1.5]), "epochs/a": np.array([2.0])})
+    history.save(tmp_path / "history.csv")
+    log = CSVLog(tmp_path / "log.csv")._line({text: -1.5, "a": 2.0}, True)
+    for written in ((tmp_path / "history.csv").open(newline=""), io.StringIO(log, newline="")):
+        head, row = csv.reader(written)
+        assert f"'{text}" in head
+        assert text not in head
+        assert row[head.index(f"'{text}")] == "-1.5"
+        written.close()
+
+
+def test_a_parameter_with_the_name_of_a_column_replaces_none(tmp_path, capsys):
+    names = ("value", "trial", "trials", "study", "storage", "number", "params.value")
+    study = Study(Space({name: Float(1, 2) for name in names}), Random(seed=0), storage=tmp_path / "a.db")
+    study.run(lambda params: 7.25, trials=2)
+    study.to_csv(tmp_path / "a.csv")
+    with open(tmp_path / "a.csv", newline="") as file:
+        row = next(csv.DictReader(file))
+    assert (row["value"], row["number"]) == ("7.25", "0")
+    assert float(row["params.number"]) == study.trials[0].params["number"]
+    assert {float(value) for key, value in row.items() if key.startswith("params.")} >= {
+        study.trials[0].params[name] for name in ("value", "number", "params.value")
+    }
+    page = study.html(tmp_path / "a.html").read_text()
+    assert "<tr><th>value</th><td>7.25</td></tr>" in page
+    assert page.count("<td>7.25</td>") == 3  # the best, and in a table of both
+    assert _code(["report", str(tmp_path / "a.db")]) == 0
+    lines = dict(
+        re.split(r"  +", line.strip(), maxsplit=1) for line in capsys.readouterr().out.split("\n\n")[0].splitlines()
+    )
+    assert (lines["value"], lines["trials"], lines["study"]) == ("7.25", "2 complete", "study")
+    assert {f"params.{name}" for name in ("value", "trials", "study", "storage")} <= lines.keys()
+    study.close()
+
+
 def test_json_is_json(tmp_path):
     study = mixed()
     study.to_json(tmp_path / "a.json")
@@ -69,16 +147,19 @@ def test_json_is_json(tmp_path):
 
 
 def test_parquet_reads_back_or_says_what_it_needs(tmp_path):
-    study = mixed()
-    try:
-        import pyarrow.parquet as pq
-    except ImportError:
-        with pytest.raises(ConfigError, match=r"pip install \'optlab\[parquet\]\'"):
-            study.to_parquet(tmp_path / "a.parquet")
-        assert not Path(tmp_path / "a.parquet").exists()
-    else:
-        study.to_parquet(tmp_path / "a.parquet")
-        assert pq.read_table(tmp_path / "a.parquet").column("value").to_pylist() == [t.value for t in study.trials]
+    study, path = mixed(), tmp_path / "a.parquet"
+    readers = {"pyarrow": lambda module: module.parquet.read_table(path).column("value").to_pylist(),
+               "polars": lambda module: module.read_parquet(path)["value"].to_list()}  # fmt: skip
+    name = next((name for name in readers if importlib.util.find_spec(name)), None)
+    if name is None:
+        with pytest.raises(ConfigError, match=r"pip install 'optlab\[parquet\]'"):
+            study.to_parquet(path)
+        assert not path.exists()
+        return
+    study.to_parquet(path)
+    if name == "pyarrow":
+        importlib.import_module("pyarrow.parquet")
+    assert readers[name](importlib.import_module(name)) == [t.value for t in study.trials]
 
 
 def test_pictures_show_the_trials():

@@ -69,10 +69,19 @@ def print_json(document: Any) -> None:
     click.echo(json.dumps(plain(document), indent=2, allow_nan=False))
 
 
+def visible(text: str) -> str:
+    """The text with control characters as Python writes them: a name out of a file commands no terminal.
+
+    >>> visible("red" + chr(27)) == "red" + chr(92) + "x1b"
+    True
+    """
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
 def print_table(table: "Table", title: str | None = None) -> None:
     """In colour and fitted to the terminal; plain columns when the output goes elsewhere."""
     if not streams.is_terminal(sys.stdout):
-        click.echo((f"{title}\n" if title else "") + str(table))
+        click.echo(visible((f"{title}\n" if title else "") + str(table)))
         return
     from rich.console import Console
     from rich.table import Table as RichTable
@@ -81,9 +90,9 @@ def print_table(table: "Table", title: str | None = None) -> None:
     head, *rows = table.cells()
     view = RichTable(title=title, title_justify="left")
     for name in head:
-        view.add_column(Text(name), overflow="fold")
+        view.add_column(Text(visible(name)), overflow="fold")
     for row in rows:
-        view.add_row(*(Text(cell) for cell in row))
+        view.add_row(*(Text(visible(cell)) for cell in row))
     Console().print(view)
 
 
@@ -95,7 +104,7 @@ def prepared(path: Path) -> Path:
 
 def tell_people(text: str) -> None:
     """Print a line on stderr, for whoever reads it: a command does its work with or without readers."""
-    streams.write(sys.stderr, f"{text}\n")
+    streams.write(sys.stderr, f"{visible(text)}\n")
 
 
 def tell_written(path: Path, quiet: bool = False) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optlab import streams
-from optlab.cli.common import print_table
+from optlab.cli.common import print_table, visible
 
 if TYPE_CHECKING:
     from optlab.search.study import Study
@@ -46,13 +46,13 @@ def document(study: "Study") -> dict[str, Any]:
 def show(study: "Study", extra: dict[str, Any]) -> None:
     """The best, what failed and why, and what to make of it."""
     from optlab.descent.table import Table
-    from optlab.search.trial import summary
+    from optlab.search.trial import beside, summary
     from optlab.viz.study_report import counted, failures
 
     if study.complete:
         best = study.best
-        rows = {"value": best.value, **best.params}
-        rows |= {"trials": counted(study), **extra}
+        rest = {"trials": counted(study), **extra}
+        rows = {"value": best.value, **beside(best.params, ("value", *rest)), **rest}
         print_table(Table([{"best": name, f"trial {best.number}": value} for name, value in rows.items()]))
     else:
         click.echo(f"No trial is complete: {counted(study)}.")
@@ -68,7 +68,7 @@ def show(study: "Study", extra: dict[str, Any]) -> None:
     if verdicts:
         click.echo()
     for verdict in verdicts:
-        text = f"{'ok  ' if verdict.passed else 'NOTE'} {verdict.id}: {verdict.explanation}"
+        text = visible(f"{'ok  ' if verdict.passed else 'NOTE'} {verdict.id}: {verdict.explanation}")
         click.echo(
             click.wrap_text(text, _width(), subsequent_indent=5 * " ") if streams.is_terminal(sys.stdout) else text
         )

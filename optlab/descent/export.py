@@ -9,6 +9,7 @@ import numpy as np
 
 from optlab.errors import ConfigError
 from optlab.files import replacing, write_whole
+from optlab.spreadsheet import inert
 
 if TYPE_CHECKING:
     from optlab.descent.descent import Run
@@ -68,7 +69,7 @@ def save(run: "Run", path: Path) -> Path:
         table = columns(run)
         with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
-            rows.writerow(table)
+            rows.writerow(inert(table))
             rows.writerows(zip(*(column.tolist() for column in table.values()), strict=True))
     elif path.suffix == ".npz":
         with replacing(path) as draft:

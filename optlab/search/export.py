@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from optlab.errors import ConfigError
 from optlab.files import replacing
+from optlab.search.trial import beside
+from optlab.spreadsheet import inert
 
 if TYPE_CHECKING:
     from optlab.search.study import Study
@@ -22,22 +24,20 @@ Path = str | os.PathLike[str]
 
 def rows(study: "Study") -> list[dict[str, Any]]:
     """A flat dictionary per trial; a parameter that has the name of a column is called ``params.NAME``."""
-    names = {name: f"params.{name}" if name in FIELDS else name for name in study.space}
     return [
         {field: getattr(trial, field) for field in FIELDS}
-        | {column: trial.params.get(name) for name, column in names.items()}
+        | beside({name: trial.params.get(name) for name in study.space}, FIELDS)
         for trial in study.trials
     ]
 
 
-def to_csv(study: "Study", path: Path) -> None:
+def to_csv(study: "Study", path: Path, spreadsheet_safe: bool) -> None:
     """`Study.to_csv`; what isn't there is empty, floats are exact."""
     table = rows(study)
-    columns = list(table[0]) if table else [*FIELDS, *study.space]
+    lines = [list(table[0]) if table else [*FIELDS, *beside(dict.fromkeys(study.space), FIELDS)]]
+    lines += [list(row.values()) for row in table]
     with _writing(path) as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(table)
+        csv.writer(file).writerows(map(inert, lines) if spreadsheet_safe else lines)
 
 
 def to_json(study: "Study", path: Path) -> None:

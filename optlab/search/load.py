@@ -152,7 +152,7 @@ def bound(sampler: Any, space: Space) -> Sampler:
 
 def _chosen(name: str | None, there: Mapping[str, Any], storage: str) -> str:
     if name is None and len(there) != 1:
-        one = f"choose one by its name: {', '.join(there)}" if there else "there is nothing to open"
+        one = f"choose one with name= or --name: {', '.join(there)}" if there else "there is nothing to open"
         raise ConfigError(f"{storage} holds {len(there)} studies; {one}")
     chosen = next(iter(there)) if name is None else name
     if chosen not in there:

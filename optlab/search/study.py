@@ -278,11 +278,20 @@ class Study(Stored):
         """
         return self._store.copy(path)
 
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """A row per trial."""
+    def to_csv(self, path: str | os.PathLike[str], *, spreadsheet_safe: bool = True) -> None:
+        """Write a row per trial.
+
+        Args:
+            path: of the file.
+            spreadsheet_safe: write an apostrophe before a text (a choice, an error, a name) that begins with =, +, -,
+                @, a tab or a line break, which a spreadsheet would run as a formula. Numbers stay numbers.
+
+        Raises:
+            StorageError: the file can't be written.
+        """
         from optlab.search.export import to_csv
 
-        to_csv(self, path)
+        to_csv(self, path, spreadsheet_safe)
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Space, direction and every record with its reports; NaN is null."""

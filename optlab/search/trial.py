@@ -5,7 +5,7 @@ import math
 import os
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn
@@ -206,6 +206,21 @@ def _end_fork(error: BaseException | None = None) -> NoReturn:
         with suppress(Exception):  # a standard error that is closed
             traceback.print_exception(error)
     os._exit(code if isinstance(code, int) else 1)
+
+
+def beside(params: Mapping[str, Any], taken: Iterable[str]) -> dict[str, Any]:
+    """Return parameters to stand beside other columns: one with a name that is ``taken`` is called ``params.NAME``.
+
+    >>> beside({"lr": 0.1, "value": 3}, ["value"])
+    {'lr': 0.1, 'params.value': 3}
+    """
+    found, taken = dict[str, Any](), set(taken)
+    for name, value in params.items():
+        label = name
+        while label in taken or label in found or (label != name and label in params):
+            label = f"params.{label}"
+        found[label] = value
+    return found
 
 
 def summary(params: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from optlab.checks import check_amount, check_count, check_flag
 from optlab.errors import ConfigError, StorageError
 from optlab.files import check_writable, write_whole
 from optlab.nn.serialize import check_fit
+from optlab.spreadsheet import inert
 from optlab.states import as_numbers, check_state
 from optlab.train.history import direction
 
@@ -213,5 +214,5 @@ class CSVLog(_Log):
 
     def _line(self, row: dict[str, float], first: bool) -> str:
         text = io.StringIO(newline="")
-        csv.writer(text).writerows([row, row.values()] if first else [row.values()])
+        csv.writer(text).writerows([inert(row), row.values()] if first else [row.values()])
         return text.getvalue()

@@ -9,6 +9,7 @@ import numpy as np
 
 from optlab.errors import ConfigError, unknown
 from optlab.files import replacing
+from optlab.spreadsheet import inert
 from optlab.states import as_numbers, check_state
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class History(Mapping[str, np.ndarray]):
         path = Path(path)
         with replacing(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["epoch", *self])
+            writer.writerow(inert(["epoch", *self]))
             writer.writerows([i + 1, *(self._epochs[name][i] for name in self)] for i in range(self.epochs))
         return path
 

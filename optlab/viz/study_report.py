@@ -10,7 +10,7 @@ from optlab.descent.table import Table, show
 from optlab.files import write_whole
 from optlab.search.parameters import Choice, Parameter
 from optlab.search.study import Study
-from optlab.search.trial import Trial, summary
+from optlab.search.trial import Trial, beside, summary
 from optlab.viz.page import figure, number, page, pairs, pictures, scrolled, section
 from optlab.viz.study_pictures import study_pictures
 from optlab.viz.style import own_style
@@ -116,7 +116,9 @@ def _headline(study: Study) -> Iterable[tuple[str, Any, str]]:
 def _best(study: Study) -> str:
     if not study.complete:
         return section("Best", "<p>No trial is complete.</p>")
-    return section(f"Best: trial {study.best.number}", pairs({"value": study.best.value, **study.best.params}))
+    return section(
+        f"Best: trial {study.best.number}", pairs({"value": study.best.value, **beside(study.best.params, ["value"])})
+    )
 
 
 def _verdicts(study: Study) -> str:
@@ -130,7 +132,11 @@ def _verdicts(study: Study) -> str:
 
 def _top(study: Study) -> list[dict[str, Any]]:
     ranked = sorted(study.complete, key=lambda trial: (study.loss(trial), trial.number))[:TOP]
-    return [{"trial": t.number, "value": t.value, **{n: t.params.get(n) for n in study.space}} for t in ranked]
+    rows = [{name: trial.params.get(name) for name in study.space} for trial in ranked]
+    return [
+        {"trial": trial.number, "value": trial.value, **beside(row, ("trial", "value"))}
+        for trial, row in zip(ranked, rows, strict=True)
+    ]
 
 
 def _failed(study: Study) -> str:
