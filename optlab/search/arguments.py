@@ -37,7 +37,8 @@ def ends(p: Any, read: Callable[[Any], Any], what: str, found: Found) -> tuple[A
 def check_range(p: Any, low: Any, high: Any, found: Found) -> None:
     """What a Float and an Int have in common."""
     if low is not None and high is not None and low >= high:
-        found.append(("low", f"must be less than high, got low = {shown(low)} and high = {shown(high)}"))
+        fixed = f"; a fixed value is Choice([{low!r}]), or in a sweep file one of [settings]" if low == high else ""
+        found.append(("low", f"must be less than high, got low = {shown(low)} and high = {shown(high)}{fixed}"))
     if boolean(p.log) is None:
         found.append(("log", f"must be true or false, got {shown(p.log)}"))
     elif p.log:

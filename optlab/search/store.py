@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from optlab.errors import ConfigError, StorageError
 from optlab.plain import parsed
 from optlab.search.backup import copy_study
+from optlab.search.changes import changes
 from optlab.search.database import Database
 from optlab.search.salvage import UNREADABLE
 from optlab.search.space import Space
@@ -111,10 +112,11 @@ class Store:
                 "INSERT OR IGNORE INTO study (name, direction, space, digest, created) VALUES (?, ?, ?, ?, ?)",
                 (name, direction, json.dumps(space.to_dict()), digest, time.time()),
             )
-            row = self._db.execute("SELECT id, direction, digest FROM study WHERE name = ?", (name,)).fetchone()
-        self._study, *there = row
+            row = self._db.execute("SELECT id, direction, digest, space FROM study WHERE name = ?", (name,)).fetchone()
+        self._study, *there, stored = row
         if there != [direction, digest]:
-            what = "direction" if there[0] != direction else "space"
+            same = there[0] == direction
+            what = f"space ({changes(stored, space)})" if same else f"direction, {there[0]}"
             raise ConfigError(f"{self._db.path} holds study {name!r} with another {what}; give this one another name=")
         with self._db.reading():
             self._sync()
