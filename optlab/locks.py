@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from optlab import streams
 from optlab.errors import StorageError
 
 LOCK = "run.lock"  # of a folder, inside it
+POLL_SECONDS = 0.005  # between looks at a lock that is waited for
 ATTEMPTS = 100  # a lock file that its holder removes just now is made anew
 NO_LOCKS = {errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS, errno.EINVAL}
 FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -32,8 +34,10 @@ def of_file(path: Path) -> Path:
 
 
 @contextmanager
-def exclusive(lock: Path, what: str) -> Iterator[None]:
+def exclusive(lock: Path, what: str, patience: float = 0.0) -> Iterator[None]:
     """Hold ``what`` alone, among all processes and threads, by a lock on the file ``lock``; its folder is made.
+
+    Another holder is waited for, at most ``patience`` seconds.
 
     The system releases the lock when the process dies, however it dies. The lock file goes at the end, and so do
     folders that were made for it and stayed empty. Where the file system has no locks, a warning says so.
@@ -43,7 +47,7 @@ def exclusive(lock: Path, what: str) -> Iterator[None]:
     """
     missing = [folder for folder in lock.parents if not os.path.exists(folder)]
     try:
-        file = _opened(lock, what)
+        file = _opened(lock, what, time.monotonic() + patience)
     except StorageError:
         _remove(missing)
         raise
@@ -86,7 +90,7 @@ def lock_open(file: int, wait: bool) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
-def _opened(path: Path, what: str) -> int:
+def _opened(path: Path, what: str, give_up: float) -> int:
     """Return the descriptor of the lock file, locked, with this process written in it."""
     for _ in range(ATTEMPTS):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +99,7 @@ def _opened(path: Path, what: str) -> int:
         except FileNotFoundError:  # its folder was removed by a run that was refused
             continue
         try:
-            _lock(file, path, what)
+            _lock(file, path, what, give_up)
             if os.path.samestat(os.fstat(file), path.stat()):
                 os.ftruncate(file, 0)
                 os.write(file, json.dumps(_owner()).encode())
@@ -106,16 +110,21 @@ def _opened(path: Path, what: str) -> int:
             os.close(file)
             raise
         os.close(file)
-    raise StorageError(f"{what} can't be locked: {path} comes and goes")
+    raise StorageError(f"{what} can't be written: its lock {path.name} can't be made there")
 
 
-def _lock(file: int, path: Path, what: str) -> None:
-    try:
-        lock_open(file, wait=False)
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            raise StorageError(f"{what} is in use by {_holder(path)}; wait for its end, or write elsewhere") from None
-        streams.warn(f"{path.parent} has no locks: see to it that no other run writes to {what}", stacklevel=6)
+def _lock(file: int, path: Path, what: str, give_up: float) -> None:
+    while True:
+        try:
+            return lock_open(file, wait=False)
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                streams.warn(f"{path.parent} has no locks: see to it that no other run writes to {what}", stacklevel=6)
+                return None
+            if time.monotonic() >= give_up:
+                text = f"{what} is in use by {_holder(path)}; wait for its end, or write elsewhere"
+                raise StorageError(text) from None
+        time.sleep(POLL_SECONDS)
 
 
 def _owner() -> dict[str, object]:

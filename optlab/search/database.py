@@ -17,6 +17,7 @@ import numpy as np
 
 from optlab import streams
 from optlab.errors import StorageError
+from optlab.locks import exclusive, of_file
 from optlab.search import salvage, snapshot
 from optlab.search.identity import STUDIES, Identity
 from optlab.search.location import check_place, storage_path
@@ -172,7 +173,7 @@ class Database:
             self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
 
     def _lost(self, what: str) -> StorageError:
-        keep = "`study.copy('other.db')` keeps all trials, and a study of that file goes on with them"
+        keep = "Open it again, or keep what is known here: study.copy('other.db')"
         return StorageError(f"{self.path} {what} while the study had it open; nothing more is written. {keep}")
 
     def checkpoint(self, patience: float = CHECKPOINT_PATIENCE) -> bool:
@@ -257,23 +258,43 @@ class Database:
         self._db, self._version = copy, now
         return True
 
+    def recover(self) -> None:
+        """Put the file aside, whose rows make no sense, and go on with what can be read of it."""
+        assert self.path is not None
+        with self.lock, self._opening():
+            recovered = bool(self.lost())  # by another driver
+            self._closed.put(None)
+            self._db.close()
+            if not recovered:
+                streams.warn(salvage.rescue(self.path, PATIENCE), stacklevel=6)
+            self._open()
+
     def _connect(self) -> None:
-        try:
+        with self._opening():
             try:
                 self._open()
             except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                 if self.path is None or isinstance(error, sqlite3.OperationalError) or not salvage.is_ours(self.path):
                     raise
-                streams.warn(salvage.rescue(self.path), stacklevel=5)
+                streams.warn(salvage.rescue(self.path, PATIENCE), stacklevel=7)
                 self._open()
+
+    @contextmanager
+    def _opening(self) -> Iterator[None]:
+        """Be the only driver that opens the file: it may be damaged, and is recovered once."""
+        try:
+            if self.path is None:
+                yield
+            else:
+                check_place(self.path)
+                with exclusive(of_file(Path(self._file)), str(self.path), PATIENCE):
+                    yield
         except salvage.UNREADABLE as error:
             raise self._told(error) from error
         except PermissionError as error:  # not even to be looked at
             raise StorageError(f"{self.path} can't be written: {error.strerror}") from None
 
     def _open(self) -> None:
-        if self.path is not None:
-            check_place(self.path)
         place = ":memory:" if self.path is None else self._file
         self._db = sqlite3.connect(place, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
         try:
@@ -317,15 +338,13 @@ class Database:
                 time.sleep(0.01)
 
     def _enter(self) -> None:
-        """Check the file after an unclean end, and sign in."""
+        """Check the file, and sign in."""
         self._process, self.me = this_process(), uuid.uuid4().hex
         self._version = -1  # each connection counts what others write for itself
-        left = self._db.execute("SELECT id FROM driver WHERE closed = 0").fetchall()
-        # SQLite reads a page that is cut off as if it went on with zeros.
-        cut = self.path is not None and self.path.stat().st_size % self._pragma("page_size")
-        if self.path is not None and (cut or self.gone({id for (id,) in left})):
-            found = self._db.execute("PRAGMA integrity_check(1)").fetchone()[0]
-            if found != "ok":
+        if self.path is not None:
+            found = self._pragma("integrity_check(1)")  # a thirtieth of the time that the trials take to be read
+            # SQLite reads a page that is cut off as if it went on with zeros.
+            if found != "ok" or self.path.stat().st_size % self._pragma("page_size"):
                 raise sqlite3.DatabaseError(found)
         versions = {"python": platform.python_version(), "numpy": np.__version__, "machine": platform.platform()}
         row = (self.me, *vars(self._process).values(), time.time(), json.dumps(versions))

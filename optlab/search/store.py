@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,18 +18,17 @@ from optlab.plain import parsed
 from optlab.search.backup import copy_study
 from optlab.search.changes import changes
 from optlab.search.database import Database
+from optlab.search.rows import COLUMNS, SENSELESS, DamagedRow, read_trial
 from optlab.search.salvage import UNREADABLE
 from optlab.search.space import Space
-from optlab.search.trial import STATES, Outcome, Reports, Trial
+from optlab.search.trial import Outcome, Reports, Trial
 
 DEATHS = 5  # a trial that was begun so often inside a driver that died is not run again
-COLUMNS = "number, params, value, state, error, reports, seed, started, finished, starts, owner, changed"
+NAMES = ", ".join(COLUMNS)
 INSERT = (
     "INSERT INTO trial (study, number, params, state, seed, started, starts, risks, owner, changed, claimed, batch)"
     " VALUES (?, ?, ?, 'running', ?, ?, 1, ?, ?, ?, ?, ?)"
 )
-LARGEST = 1 << 31  # no study has so many trials
-LAST_SECOND = 253_402_300_799.0  # of the year 9999
 _TEXT = json.JSONEncoder(default=lambda value: value.item() if hasattr(value, "item") else repr(value))
 ENCODER = json.JSONEncoder(default=lambda value: value.item(), allow_nan=False)
 
@@ -118,8 +116,14 @@ class Store:
             same = there[0] == direction
             what = f"space ({changes(stored, space)})" if same else f"direction, {there[0]}"
             raise ConfigError(f"{self._db.path} holds study {name!r} with another {what}; give this one another name=")
-        with self._db.reading():
-            self._sync()
+        try:
+            with self._db.reading():
+                self._sync()
+        except DamagedRow:
+            self.trials, self.changed, self._owners = {}, [], {}
+            self._last, self._highest = 0, -1
+            self._db.recover()
+            self.study(name, direction, space)
 
     def refresh(self) -> None:
         """Read what other drivers wrote."""
@@ -337,14 +341,14 @@ class Store:
     def _sync(self) -> None:
         if self._db.reader:
             self._last = 0  # a damaged file may have been recovered meanwhile, and numbers its changes anew
-        query = f"SELECT {COLUMNS} FROM trial WHERE study = ? AND changed > ? ORDER BY changed"
+        query = f"SELECT {NAMES}, owner, changed FROM trial WHERE study = ? AND changed > ? ORDER BY changed"
         for line in self._db.execute(query, (self._study, self._last)).fetchall():
             *row, owner, self._last = line
             try:
-                trial = _read(*row, space=self._identity[2], known=self.trials.get(row[0]))
-            except (TypeError, ValueError, RecursionError) as error:
+                trial = read_trial(*row, space=self._identity[2], known=self.trials.get(row[0]))
+            except SENSELESS as error:
                 where = f"{self._db.path}: trial {row[0]}"
-                raise StorageError(f"{where} makes no sense ({error}); move the file away to begin again") from error
+                raise DamagedRow(f"{where} makes no sense ({error}); move the file away to begin again") from error
             self._keep(trial, owner)
 
     def _keep(self, trial: Trial, owner: str | None) -> None:
@@ -356,35 +360,3 @@ class Store:
             self._owners.pop(trial.number, None)
         self.changed.append(trial.number)
         self._highest = max(self._highest, trial.number)
-
-
-def _read(
-    number: int, text: str, value: Any, state: str, error: str | None, reports: str | None, *rest: Any,
-    space: Space, known: Trial | None,
-) -> Trial:  # fmt: skip
-    """A row of the table; SQLite has no checksums, so that a bit may have flipped in it.
-
-    Raises:
-        TypeError, ValueError, RecursionError: it makes no sense.
-    """
-    seed, started, finished, starts = rest
-    if not isinstance(number, int) or not 0 <= number < LARGEST or not isinstance(seed, int):
-        raise ValueError(f"its number is {number!r}, its seed {seed!r}")
-    if not _is_moment(started) or not (finished is None or _is_moment(finished)):
-        raise ValueError(f"it began at {started!r} and ended at {finished!r}")
-    if not (error is None or isinstance(error, str)):
-        raise ValueError(f"its error is {error!r}")
-    if state not in STATES:
-        raise ValueError(f"its state is {state!r}")
-    known_value = value is None or (isinstance(value, float) and isfinite(value))
-    if (value is None) == (state == "complete") or not known_value:
-        raise ValueError(f"it is {state} with the value {value!r}")
-    if not isinstance(starts, int) or not 0 <= starts < 1 << 31:
-        raise ValueError(f"it was begun {starts!r} times")
-    told = tuple((int(step), float(at)) for step, at in json.loads(reports)) if reports else ()
-    params = known.params if known else space.recorded(json.loads(text))
-    return Trial(number, params, value, state, error, told, seed, started, finished, starts)
-
-
-def _is_moment(at: Any) -> bool:
-    return isinstance(at, float) and 0.0 <= at <= LAST_SECOND
