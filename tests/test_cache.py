@@ -4,8 +4,12 @@ Whether something was compiled is read from Numba's own cache statistics, never 
 each, so one tells as much as it can.
 """
 
+import collections
+import enum
 import functools
 import json
+import math
+import operator
 import os
 import pickle
 import shutil
@@ -13,10 +17,13 @@ import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
+import numba
 import numpy as np
 import pytest
 from conftest import JIT
+from numba.extending import intrinsic, overload, register_jitable
 
 import optlab as ol
 from optlab_kernels import cache
@@ -374,7 +381,7 @@ def test_machinery_is_the_content_of_our_files(tmp_path, monkeypatch):
 
 
 @needs_compiler
-@pytest.mark.fault(23, cases=3)
+@pytest.mark.fault(23, cases=4 + len(cache.SETTINGS))
 def test_versions_and_machinery_are_part_of_the_key(monkeypatch):
     from numba.core.registry import cpu_target
 
@@ -387,9 +394,59 @@ def test_versions_and_machinery_are_part_of_the_key(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(module, "__version__", "0.0.0")
             keys.append(key())
+    for name in cache.SETTINGS:
+        with monkeypatch.context() as patch:
+            patch.setattr(cache.numba.config, name, "another")
+            keys.append(key())
+    with monkeypatch.context() as patch:
+        patch.setattr(cache.llvmlite, "__version__", "0.0.0")
+        keys.append(key())
     monkeypatch.setattr(cache, "machinery", lambda: "edited")
     keys.append(key())
     assert len(set(keys)) == len(keys)
+
+
+OPTIONS = """
+import numba
+import numpy as np
+from optlab_kernels.jit import jit
+@numba.njit(fastmath=True)
+def helper(x):
+    return (x + 1e16) - 1e16
+@jit
+def change(x):
+    return helper(x)
+@jit
+def read(a, i):
+    return a[i]
+"""
+ASK = """
+import numpy as np, options
+numbers = np.array([0.25, 3.0, 7.0])
+try:
+    outside = float(options.read(numbers[:2], 2))
+except IndexError:
+    outside = "IndexError"
+hits = sum(sum(f.stats.cache_hits.values()) for f in (options.change, options.read))
+print(options.change(0.25), outside, hits)
+"""
+
+
+@needs_compiler
+@pytest.mark.fault(23, cases=3)
+def test_a_helpers_options_and_numbas_settings_change_the_code(start, tmp_path, monkeypatch):
+    """With fast-math (x + 1e16) - 1e16 is x, without it 0; NUMBA_BOUNDSCHECK refuses an index beyond the end."""
+
+    def ask():
+        return start(tmp_path / "cache", code=ASK).communicate()[0].split()
+
+    source = tmp_path / "options.py"
+    source.write_text(OPTIONS)
+    assert ask() == ["0.25", "7.0", "0"]
+    source.write_text(OPTIONS.replace("fastmath=True", "fastmath=False"))
+    assert ask() == ["0.0", "7.0", "1"]
+    monkeypatch.setenv("NUMBA_BOUNDSCHECK", "1")
+    assert ask() == ["0.0", "IndexError", "0"]
 
 
 LEVEL = 1.0
@@ -458,3 +515,149 @@ def test_what_has_no_stable_content_has_no_digest(value):
 def test_every_rule_has_a_digest_of_its_own(name):
     kinds = {n: (digest(k.rule.update), digest(k.rule.coefficients)) for n, k in ol.RULES.items()}
     assert [n for n, d in kinds.items() if d == kinds[name]] in ([name], ["adam", "adamw"])
+
+
+def made(value=1.0):
+    """A function like every other of this name."""
+
+    def helper(x, k=1.0, *, less=2.0):
+        return (x + value) * k - less
+
+    return helper
+
+
+def compiled(**options):
+    return numba.njit(**options)(made())
+
+
+def typed(kind):
+    return compiled(locals={"x": kind})
+
+
+def limited(signature):
+    return numba.njit(signature)(plain)
+
+
+def jitable(**options):
+    return register_jitable(**options)(made())
+
+
+def overloaded(factor, **options):
+    """A function of Python's, and what Numba is to compile in its place."""
+    fn = made()
+
+    @overload(fn, **options)
+    def _fn(x, k=1.0, less=2.0):
+        return lambda x, k=1.0, less=2.0: factor * x
+
+    return fn
+
+
+def cheap(*_):
+    return True
+
+
+def dear(*_):
+    return False
+
+
+EDITS = {
+    "fast-math": (lambda: compiled(fastmath=True), lambda: compiled(fastmath=False)),
+    "a part of fast-math": (lambda: compiled(fastmath={"nnan"}), lambda: compiled(fastmath={"nsz"})),
+    "checked indices": (lambda: compiled(boundscheck=True), lambda: compiled(boundscheck=False)),
+    "division by zero": (lambda: compiled(error_model="numpy"), lambda: compiled(error_model="python")),
+    "loops in parallel": (lambda: compiled(parallel=True), lambda: compiled(parallel=False)),
+    "a kind of parallel loop": (lambda: compiled(parallel={"setitem": 1}), lambda: compiled(parallel={"setitem": 0})),
+    "inlined": (lambda: compiled(inline="always"), lambda: compiled(inline="never")),
+    "inlined by a function": (lambda: compiled(inline=cheap), lambda: compiled(inline=dear)),
+    "none of it": (lambda: compiled(nogil=True), lambda: made()),
+    "types of variables": (lambda: typed(numba.float32), lambda: typed(numba.float64)),
+    "signatures": (lambda: limited("float32(float32)"), lambda: limited("float64(float64)")),
+    "a signature or any": (lambda: limited("float64(float64)"), lambda: numba.njit(plain)),
+    "a jitable's options": (lambda: jitable(fastmath=True), lambda: jitable(fastmath=False)),
+    "a jitable inlined": (lambda: jitable(inline="always"), lambda: jitable(inline="never")),
+    "an overload": (lambda: overloaded(2.0), lambda: overloaded(3.0)),
+    "an overload's options": (
+        lambda: overloaded(2.0, jit_options={"fastmath": True}), lambda: overloaded(2.0, jit_options={"nogil": True}),
+    ),
+}  # fmt: skip
+
+
+@needs_compiler
+@pytest.mark.fault(23, cases=len(EDITS))
+@pytest.mark.parametrize(("before", "after"), EDITS.values(), ids=list(EDITS))
+def test_how_a_helper_is_compiled_is_in_the_digest_of_its_caller(before, after):
+    assert digest(closure(before())) == digest(closure(before()))
+    assert digest(closure(before())) != digest(closure(after()))
+
+
+class Color(enum.IntEnum):
+    RED = 1
+
+
+class Point(NamedTuple):
+    x: float = 1.0
+    y: float = 2.0
+
+
+def like(kind, name, *arguments, **options):
+    """A class under the module and the name of another, as after an edit."""
+    other = kind(name, *arguments, **options)
+    other.__module__, other.__qualname__ = __name__, name
+    return other
+
+
+def with_keyword(value):
+    changed = made()
+    changed.__kwdefaults__ = {"less": value}
+    return changed
+
+
+VALUES = {
+    "a keyword's default": (lambda: with_keyword(2.0), lambda: with_keyword(3.0)),
+    "a member of an enumeration": (lambda: Color, lambda: like(enum.IntEnum, "Color", {"RED": 2})),
+    "a default of a named tuple": (
+        lambda: Point, lambda: like(collections.namedtuple, "Point", ["x", "y"], defaults=[1.0, 3.0]),
+    ),
+    "the order of fields": (
+        lambda: Point(1.0, 2.0),
+        lambda: like(collections.namedtuple, "Point", ["y", "x"], defaults=[1.0, 2.0])(1.0, 2.0),
+    ),
+    "a root of NumPy's or of math's": (lambda: np.sqrt, lambda: math.sqrt),
+    "one root of NumPy's or another": (lambda: np.sqrt, lambda: np.emath.sqrt),
+    "a sum of NumPy's or an operator": (lambda: np.add, lambda: operator.add),
+}  # fmt: skip
+
+
+@pytest.mark.fault(23, cases=len(VALUES))
+@pytest.mark.parametrize(("before", "after"), VALUES.values(), ids=list(VALUES))
+def test_what_a_function_reads_is_told_apart(before, after):
+    assert digest(closure(before())) == digest(closure(before()))
+    assert digest(closure(before())) != digest(closure(after()))
+
+
+class Settings:
+    rate = 0.1
+
+
+OPAQUE = {
+    "a class": lambda: Settings,
+    "an object": lambda: Settings(),
+    "a generator": lambda: np.random.default_rng(0),
+    "its method": lambda: np.random.default_rng(0).normal,
+    "a partial": lambda: functools.partial(plain, 1.0),
+    "a vectorized function": lambda: numba.vectorize(made()),
+    "a vectorized function of NumPy's": lambda: np.vectorize(plain),
+    "a callback of C's": lambda: numba.cfunc("float64(float64)")(plain),
+    "a stencil": lambda: numba.stencil(lambda a: a[0] + a[1]),
+    "an intrinsic": lambda: intrinsic(lambda typing, x: None),
+    "a table": lambda: np.ones(3),
+}
+
+
+@needs_compiler
+@pytest.mark.fault(23, cases=len(OPAQUE))
+@pytest.mark.parametrize("make", OPAQUE.values(), ids=list(OPAQUE))
+def test_what_can_change_without_a_trace_is_not_kept_on_disk(make):
+    with pytest.raises(Unknown):
+        digest(closure(make()))

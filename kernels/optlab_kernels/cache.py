@@ -15,23 +15,33 @@ import pickle
 import secrets
 import sys
 import warnings
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from types import FunctionType
 from typing import Any
 
+import llvmlite.binding
 import numba
 import numpy as np
 from numba.core.bytecode import FunctionIdentity
 from numba.core.caching import FunctionCache
 from numba.core.serialize import dumps
 
+from optlab_kernels.digest import Unknown as Unknown
+from optlab_kernels.digest import choices as choices
+from optlab_kernels.digest import digest as digest
+
 # Numba numbers compiled functions from 1 in every process, and the number is part of a function's name in machine code.
 # Two rules' steps compiled in two processes would be namesakes; a third process that loads both runs one for the other.
 FunctionIdentity._unique_ids = itertools.count(secrets.randbits(56))
 
 HERE = Path(__file__).parent
+# Of numba.config, from the environment (NUMBA_OPT and so on) or set by a program: all that change machine code.
+SETTINGS = (
+    *("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "USING_SVML", "DISABLE_INTEL_SVML", "BOUNDSCHECK", "DEBUGINFO_DEFAULT"),
+    *("EXTEND_VARIABLE_LIFETIMES", "ENABLE_PROFILING", "LLVM_REFPRUNE_PASS", "LLVM_REFPRUNE_FLAGS"),
+    *("PARFOR_MAX_TUPLE_SIZE", "DEBUG_NRT"),
+)
 CHECK_BYTES = 32  # a sha256 in front of every file
 
 
@@ -39,15 +49,8 @@ class CacheWarning(UserWarning):
     """Compiled code could not be kept on disk, or what was kept is damaged; the results are not affected."""
 
 
-class Unknown(Exception):
-    """A compiled function depends on something whose content has no digest."""
-
-
 _warned: set[str] = set()
 counts = {"loaded": 0, "compiled": 0}  # functions of this process: from disk, and afresh
-# Functions that are compiled differently from one process to the next, each with what tells how from a
-# caller's signature: asked at the caller's first use.
-choices: dict[Callable[..., Any], Callable[[str], str]] = {}
 
 
 def warn_once(kind: str, message: str) -> None:
@@ -65,56 +68,14 @@ def machinery() -> str:
     return hashlib.sha256(b"".join(f.name.encode() + f.read_bytes() for f in files)).hexdigest()
 
 
-def digest(value: object, seen: set[int] | None = None) -> str:
-    """Fingerprint a function by its bytecode, constants, closure and every global that it reads.
+def compiler() -> tuple[object, ...]:
+    """Return the versions and settings that the machine code of one function depends on, besides the processor.
 
-    Raises:
-        Unknown: it was typed into a session (no source file), or reads an object that has no stable content.
+    `NUMBA_CPU_NAME`, `NUMBA_CPU_FEATURES` and `NUMBA_ENABLE_AVX` are in Numba's description of the processor.
     """
-    seen = set() if seen is None else seen
-    value = getattr(value, "py_func", value)  # a user's own njit function: the Python behind it
-    if value is None or isinstance(value, bool | int | float | complex | str | bytes):
-        return repr(value)
-    if isinstance(value, np.generic):
-        return f"{value.dtype}:{value!r}"
-    if isinstance(value, tuple | frozenset):
-        parts = [digest(v, seen) for v in value]
-        return f"{type(value).__name__}({','.join(parts if isinstance(value, tuple) else sorted(parts))})"
-    if isinstance(value, ModuleType):
-        if value.__name__.partition(".")[0] not in {"numpy", "math", "cmath", "numba", "operator"}:
-            raise Unknown(f"the module {value.__name__}")
-        return value.__name__
-    if isinstance(value, type):
-        return f"{value.__module__}.{value.__qualname__}{getattr(value, '_fields', '')}"
-    if isinstance(value, BuiltinFunctionType | np.ufunc) or _package(value) == "numpy":
-        return getattr(value, "__name__", "") or repr(value)
-    if isinstance(value, FunctionType):
-        return _digest_function(value, seen)
-    raise Unknown(f"{value!r}, whose content cannot be named")
-
-
-def _package(value: object) -> str:
-    return str(getattr(value, "__module__", "")).partition(".")[0]
-
-
-def _digest_function(fn: FunctionType, seen: set[int]) -> str:
-    if id(fn) in seen:  # recursion
-        return fn.__qualname__
-    seen.add(id(fn))
-    if fn in choices:  # compiled from its overload, which `machinery` covers
-        return fn.__qualname__
-    if not Path(fn.__code__.co_filename).is_file():
-        raise Unknown(f"{fn.__name__}, which has no source file")
-    parts = [fn.__module__, fn.__qualname__, digest(fn.__defaults__, seen)]
-    pending = [fn.__code__]
-    while pending:
-        code = pending.pop()
-        parts += [code.co_code.hex(), repr(code.co_names), repr(code.co_varnames)]
-        pending += [c for c in code.co_consts if isinstance(c, CodeType)]
-        parts += [digest(c, seen) for c in code.co_consts if not isinstance(c, CodeType)]
-        parts += [digest(fn.__globals__[n], seen) for n in code.co_names if n in fn.__globals__]
-    parts += [digest(cell.cell_contents, seen) for cell in fn.__closure__ or ()]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    versions = numba.__version__, llvmlite.__version__, llvmlite.binding.llvm_version_info, np.__version__
+    settings = tuple(repr(getattr(numba.config, name, None)) for name in SETTINGS)
+    return *versions, sys.implementation.name, sys.version_info[:3], *settings
 
 
 class CheckedFiles:
@@ -184,9 +145,8 @@ class DigestCache(FunctionCache):  # type: ignore[misc]
         self._cache_file = CheckedFiles(self._cache_path, py_func.__qualname__.replace(".<locals>", ""))
 
     def _index_key(self, sig: object, codegen: Any) -> tuple[object, ...]:
-        versions = numba.__version__, np.__version__, sys.version_info[:3]
         chosen = tuple(choice(str(sig)) for choice in self._choices)
-        return self._digest, chosen, machinery(), str(sig), codegen.magic_tuple(), versions
+        return self._digest, chosen, machinery(), str(sig), codegen.magic_tuple(), compiler()
 
 
 def attach(dispatcher: Any) -> None:

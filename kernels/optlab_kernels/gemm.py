@@ -23,7 +23,7 @@ from numba.core.errors import TypingError
 from numba.core.registry import cpu_target
 from numba.extending import overload
 
-from optlab_kernels.cache import choices
+from optlab_kernels.digest import choices
 from optlab_kernels.jit import jit, pointwise
 from optlab_kernels.vectors import FORMS, SUMS, pack, size_of, tile
 
