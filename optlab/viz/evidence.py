@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CONFUSABLE = 40  # classes: a matrix of more is too fine to read
 LONGEST = 16  # letters of a class's name in a picture
+EMBEDDED_DPI = 120  # of what is no vector in a picture of vectors
 SHORT = 3  # letters of a class's name that fit above a small picture
 
 
@@ -82,7 +83,8 @@ def evidence(model: "MLP", part: Part) -> list[Picture]:
 def vector(caption: str, figure: "Figure", **options: Any) -> Picture:
     """The figure as SVG on a transparent ground, the same bytes for the same figure."""
     file = io.BytesIO()
-    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None}, **options)
+    options |= {"transparent": True, "metadata": {"Date": None, "Creator": None}, "dpi": EMBEDDED_DPI}
+    figure.savefig(file, format="svg", **options)
     return Picture(caption, file.getvalue(), "image/svg+xml")
 
 

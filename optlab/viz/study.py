@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sized
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from optlab.errors import ConfigError, unknown
 from optlab.search.parameters import Choice, Float, Int, Parameter
 from optlab.search.study import Study
 from optlab.search.trial import Trial
-from optlab.viz.style import COLORS, axes, figure
+from optlab.viz.style import COLORS, MANY_MARKS, axes, figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,19 +23,25 @@ SPREAD = 0.08  # of a step, by which trials with the same choice stand apart
 
 
 def plot_history(study: Study, ax: "Axes | None" = None) -> "Axes":
-    """Every complete trial's value by number, the best so far as a line, the other trials as ticks at the bottom."""
+    """Every complete trial's value by number, the best so far as a line, the other trials as ticks at the bottom.
+
+    More than 500 marks are pixels in a file of vectors, here and in the plots below.
+    """
     ax, complete = axes(ax), _complete(study)
     numbers = np.array([trial.number for trial in complete])
     values = np.array([trial.value for trial in complete])
     best = np.minimum.accumulate(values) if study.direction == "minimize" else np.maximum.accumulate(values)
-    ax.plot(numbers, values, "o", color=COLORS[0], markersize=4, alpha=0.6, label="trial")
+    ax.plot(numbers, values, "o", color=COLORS[0], markersize=4, alpha=0.6, label="trial", rasterized=_many(numbers))
     ax.step(numbers, best, where="post", color=COLORS[1], linewidth=2.0, label="best so far")
     i = int(np.flatnonzero(numbers == study.best.number)[0])
     ax.plot(numbers[i], values[i], "*", color="black", markersize=11, zorder=3, label=f"best: {values[i]:.4g}")
     lost = [trial.number for trial in study.trials if trial.state not in ("complete", "running")]
     if lost:
         bottom = ax.get_xaxis_transform()
-        ax.plot(lost, np.full(len(lost), 0.02), "|", color=COLORS[3], transform=bottom, label="failed or pruned")
+        ticks = ax.plot(
+            lost, np.full(len(lost), 0.02), "|", color=COLORS[3], transform=bottom, label="failed or pruned"
+        )
+        ticks[0].set_rasterized(_many(lost))
     _scale_values(ax, values)
     ax.set(xlabel="trial", ylabel="value")
     ax.grid(alpha=0.3)
@@ -44,8 +51,9 @@ def plot_history(study: Study, ax: "Axes | None" = None) -> "Axes":
 
 def plot_slice(study: Study, fig: "Figure | None" = None) -> "Figure":
     """Value against each parameter, a panel each, coloured by number: dark is late."""
-    complete = _complete(study)
+    complete, best = _complete(study), study.best
     names = list(study.space)
+    many = _many(complete, len(names))
     across = min(4, len(names))
     fig = figure(fig, size=(3.2 * across, 2.9 * -(-len(names) // across)))
     for i, name in enumerate(names):
@@ -55,8 +63,9 @@ def plot_slice(study: Study, fig: "Figure | None" = None) -> "Figure":
         numbers = [trial.number for trial in there]
         x = _places(study.space[name], [trial.params[name] for trial in there])
         dots = ax.scatter(_apart(study.space[name], x), values, c=numbers, cmap="viridis_r", s=16, alpha=0.8)
-        if study.best in there:
-            j = there.index(study.best)
+        dots.set_rasterized(many)
+        if best in there:
+            j = there.index(best)
             ax.plot(x[j], values[j], "*", color="black", markersize=11, zorder=3)
         _scale_parameter(ax, "x", name, study.space[name])
         _scale_values(ax, values)
@@ -96,16 +105,22 @@ def plot_contour(study: Study, a: str, b: str, ax: "Axes | None" = None) -> "Axe
         for path in colors.get_paths():  # linear on the scale of each axis, not in the raw values
             path.vertices = np.column_stack([_at(study.space[n], path.vertices[:, i]) for i, n in enumerate((a, b))])
         ax.dataLim.set(limits)
-        ax.plot(x, y, "o", color="black", markersize=2.5)
+        ax.plot(x, y, "o", color="black", markersize=2.5, rasterized=_many(there))
     else:
         colors = ax.scatter(x, y, c=color, cmap="viridis_r", s=30)
-    if study.best in there:
-        i = there.index(study.best)
+    colors.set_rasterized(_many(there))
+    best = study.best
+    if best in there:
+        i = there.index(best)
         ax.plot(x[i], y[i], "*", color=COLORS[1], markersize=14, markeredgecolor="white", zorder=3)
     label = "value" if color is values else "log10 of the value"
     if ax.figure is not None and len(there):
         ax.figure.colorbar(colors, ax=ax, label=label)
     return ax
+
+
+def _many(trials: Sized, panels: int = 1) -> bool:
+    return len(trials) * panels > MANY_MARKS
 
 
 def _complete(study: Study) -> list[Trial]:

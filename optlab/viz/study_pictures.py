@@ -14,14 +14,16 @@ from optlab.search.trial import Trial
 from optlab.viz.evidence import apart, printable, quiet, raster, vector
 from optlab.viz.page import Picture
 from optlab.viz.study import plot_contour, plot_history, plot_slice, position
-from optlab.viz.style import COLORS, off_screen
+from optlab.viz.style import COLORS, MANY_MARKS, off_screen
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from optlab.search.samplers.gp import GP
 
-LINES = 400  # trials that parallel coordinates can show
+BEST_LINES, OTHER_LINES = 200, 100  # trials that parallel coordinates can show: with a value, and without
+SHADES = 5  # of marks that are drawn as pixels
+PAGE_MARKS = 24_000  # in all panels of a figure
 FINE = 120  # points of a model's curve
 DECADE, FEW_DECADES = 10.0, 300.0  # ratios of the ends of an axis
 BAND = 2.0  # standard deviations on either side, as the model scales losses: 95 % of what it expects
@@ -36,14 +38,19 @@ class Drawn(NamedTuple):
     single: list[Picture]
     model: list[Picture]
     both: list[Picture]
+    thinned: str  # how many of the trials the panels of single parameters show; "" if all
     left_out: str = ""  # why the model is not shown
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A study whose names and choices Matplotlib sets as they are: no mathematics, no control characters."""
+    """A study whose names and choices Matplotlib sets as they are: no mathematics, no control characters.
+
+    Of its complete trials it has at most ``most``, evenly by number, and the best one.
+    """
 
     study: Study
+    most: int | None = None
 
     @cached_property
     def names(self) -> dict[str, str]:
@@ -60,15 +67,34 @@ class Shown:
         """All records."""
         return [replace(trial, params=self._params(trial.params)) for trial in self.study.trials]
 
-    @property
+    @cached_property
     def complete(self) -> list[Trial]:
-        """Those with a value."""
-        return [trial for trial in self.trials if trial.value is not None]
+        """Those with a value, thinned."""
+        every = [trial for trial in self.trials if trial.value is not None]
+        if self.most is None or len(every) <= self.most:
+            return every
+        kept = {every[i].number for i in np.linspace(0, len(every) - 1, self.most).astype(int)}
+        return [trial for trial in every if trial.number in kept or trial.number == self.best.number]
+
+    def thin(self, most: int) -> "Shown":
+        """Return the same with fewer complete trials."""
+        fewer = Shown(self.study, most)
+        vars(fewer).update(names=self.names, space=self.space, trials=self.trials, best=self.best)  # not made twice
+        return fewer
+
+    @property
+    def thinned(self) -> str:
+        """What to say of it: ``500 of 10,000 complete trials, the best among them``, or nothing."""
+        every = len(self.study.complete)
+        if len(self.complete) == every:
+            return ""
+        return f"{len(self.complete):,} of {every:,} complete trials, the best among them"
 
     @cached_property
     def best(self) -> Trial:
         """The best of them."""
-        return next(trial for trial in self.trials if trial.number == self.study.best.number)
+        number = self.study.best.number
+        return next(trial for trial in self.trials if trial.number == number)
 
     @property
     def direction(self) -> str:
@@ -93,28 +119,30 @@ class Shown:
 def study_pictures(study: Study) -> Drawn:
     """What a report shows; nothing of a study without a complete trial."""
     if not study.complete:
-        return Drawn([], [], [], [], [])
+        return Drawn([], [], [], [], [], "")
     seen = Shown(study)
     like = cast(Study, seen)
+    some = seen.thin(max(MANY_MARKS, PAGE_MARKS // len(study.space)))
     shares = {seen.names[name]: share for name, share in study.importance().items()}
     with quiet():
         course = [_history(like), *([_importance(shares)] if any(shares.values()) else [])]
         wide = [_parallel(seen)] if len(seen.space) > 1 else []
         fig = off_screen(1240, 300 * -(-len(seen.space) // 4))
-        plot_slice(like, fig)
+        plot_slice(cast(Study, some), fig)
         for ax in fig.axes:
             _readable(ax, values=True)
         single = apart(fig, {ax.get_xlabel(): ax for ax in fig.axes if ax.get_xlabel()})
         ranked = [n for n in shares or seen.space if not isinstance(seen.space[n], Choice)]
-        both = [_contour(like, *ranked[:2])] if len(ranked) > 1 else []
+        both = [_contour(seen.thin(MANY_MARKS), *ranked[:2])] if len(ranked) > 1 else []
         left_out = _not_imported(study)
-        return Drawn(course, wide, single, [] if left_out else _model(seen), both, left_out)
+        return Drawn(course, wide, single, [] if left_out else _model(seen), both, some.thinned, left_out)
 
 
 def _history(study: Study) -> Picture:
     fig = off_screen(560, 340)
     _readable(plot_history(study, fig.add_subplot()), values=True)
-    return vector("Value of every trial, and the best so far", fig)
+    pixels = f"; all {len(study.trials):,} as pixels" if len(study.complete) > MANY_MARKS else ""
+    return vector(f"Value of every trial, and the best so far{pixels}", fig)
 
 
 def _importance(shares: dict[str, float]) -> Picture:
@@ -126,10 +154,11 @@ def _importance(shares: dict[str, float]) -> Picture:
     return vector("Importance: what each parameter explains by itself", fig)
 
 
-def _contour(study: Study, a: str, b: str) -> Picture:
+def _contour(seen: Shown, a: str, b: str) -> Picture:
     fig = off_screen(560, 420)
-    _readable(plot_contour(study, a, b, fig.add_subplot()))
-    return raster(f"Value over {a} and {b}, linear between the trials; the star is the best", fig)
+    _readable(plot_contour(cast(Study, seen), a, b, fig.add_subplot()))
+    between = seen.thinned or "the trials"
+    return raster(f"Value over {a} and {b}, linear between {between}; the star is the best", fig)
 
 
 def _parallel(seen: Shown) -> Picture:
@@ -138,11 +167,13 @@ def _parallel(seen: Shown) -> Picture:
 
     names, fig = list(seen.space), off_screen(980, 380)
     ax = fig.add_subplot()
-    complete = sorted(seen.complete, key=lambda t: -seen.study.loss(t))[-LINES:]
+    every = seen.complete
+    complete = sorted(every, key=lambda t: -seen.study.loss(t))[-BEST_LINES:]
+    without = [t for t in seen.trials if t.value is None and t.state != "running"]
     ranks = np.linspace(0.0, 1.0, len(complete)) if len(complete) > 1 else [1.0]
     colors = matplotlib.colormaps["viridis_r"](ranks)
     across = np.arange(len(names) + 1)
-    for trial in [t for t in seen.trials if t.value is None and t.state != "running"][:LINES]:
+    for trial in without[:OTHER_LINES]:
         ax.plot(across[:-1], _heights(seen.space, trial), color="0.6", linewidth=0.7, linestyle=":")
     losses = np.array([seen.study.loss(t) for t in complete])
     places = (losses - losses.min()) / max(float(np.ptp(losses)), 1e-300)
@@ -162,8 +193,11 @@ def _parallel(seen: Shown) -> Picture:
     ax.grid(axis="x", color="0.7")
     for side in ax.spines.values():
         side.set_visible(False)
+    best_of = f" of the best {BEST_LINES} of {len(every):,}" if len(every) > BEST_LINES else ""
+    first_of = f" (the first {OTHER_LINES} of {len(without):,})" if len(without) > OTHER_LINES else ""
     return vector(
-        "A line per trial: the stronger the better, orange the best, dotted without a value; a gap where not active",
+        f"A line per trial{best_of}: the stronger the better, orange the best, dotted without a value{first_of}; a gap "
+        "where not active",
         fig,
     )
 
@@ -216,9 +250,10 @@ def _not_imported(study: Study) -> str:
 
 
 def _readable(ax: "Axes", values: bool = False) -> None:
-    """Values over more than a decade on a logarithmic axis; of logarithmic ticks no more than fit."""
+    """Values over more than a decade on a logarithmic axis; of logarithmic ticks no more than fit; small files."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+    _few_shades(ax)
     low, high = ax.dataLim.intervaly
     if values and low > 0.0 and high > DECADE * low:
         ax.set_yscale("log")
@@ -229,6 +264,17 @@ def _readable(ax: "Axes", values: bool = False) -> None:
             if high < FEW_DECADES * low:
                 axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
                 axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+
+
+def _few_shades(ax: "Axes") -> None:
+    """Marks that are drawn as pixels: of few colors, opaque and with hard edges, they compress to a fifth."""
+    from matplotlib.collections import PathCollection
+
+    for artist in (*ax.lines, *ax.collections):
+        if artist.get_rasterized():
+            artist.set(alpha=1.0, antialiased=False)
+            if isinstance(artist, PathCollection):
+                artist.set(linewidth=0.0, cmap=artist.get_cmap().resampled(SHADES))
 
 
 def _heights(space: Space, trial: Trial) -> list[float]:

@@ -17,6 +17,7 @@ from optlab.viz.style import own_style
 
 EXPECTED = "What the model expects along each parameter from the best trial on: the median, and a band for 95 %"
 TOP = 10  # trials that are listed
+REASONS = 20  # of failed trials that are listed
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 ENDED_BADLY = ("failed", "crashed", "quarantined")
 
@@ -87,7 +88,7 @@ def _page(study: Study, about: dict[str, Any]) -> str:
             _verdicts(study),
             pictures("The search", drawn.course),
             section("All parameters at once", "".join(map(figure, drawn.wide)), "wide") if drawn.wide else "",
-            pictures("Each parameter", drawn.single, "pictures small"),
+            pictures(f"Each parameter{f': {drawn.thinned}' if drawn.thinned else ''}", drawn.single, "pictures small"),
             pictures(EXPECTED, drawn.model, "pictures small"),
             section("What the model expects", f"<p>{escape(drawn.left_out)}</p>") if drawn.left_out else "",
             pictures("Two parameters", drawn.both),
@@ -140,14 +141,18 @@ def _top(study: Study) -> list[dict[str, Any]]:
 
 
 def _failed(study: Study) -> str:
+    groups = failures(study)
     rows = [
         {
             "trials": len(group),
             "why": f"{group[0].state}: {group[0].error}",
             "as": f"trial {group[0].number}: {summary(group[0].params)}",
         }
-        for group in failures(study)
+        for group in groups[:REASONS]
     ]
+    others = groups[REASONS:]
+    if others:
+        rows.append({"trials": sum(map(len, others)), "why": f"{len(others):,} more reasons", "as": ""})
     return _table("Failed trials, by reason", rows)
 
 

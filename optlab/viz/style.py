@@ -14,6 +14,7 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 DPI = 100  # of an animation
 IN_FILES = {"svg.hashsalt": "optlab"}  # the same figure, the same bytes
 _for_file = ContextVar("_for_file", default=False)
+MANY_MARKS = 500  # in a figure: more are drawn as pixels where a file would hold an element for each of them
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
