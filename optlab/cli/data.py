@@ -81,7 +81,7 @@ def verify(name: str | None, data_dir: Path | None, as_json: bool) -> int:
     sets = [_published(name)] if name else [entry for entry in DATASETS.values() if isinstance(entry, Published)]
     rows = [row for entry in sets for row in _checked(entry, data_dir)]
     if name and not rows:
-        raise DataError(f"no file of {name} is there to verify: {sets[0].advice(folders(data_dir)[0])}")
+        raise DataError(f"no file of {name} is there to verify: {sets[0].advice(folders(data_dir)[0] / name)}")
     if as_json:
         print_json(rows)
     elif rows:

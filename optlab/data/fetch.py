@@ -26,7 +26,7 @@ def fetch(published: Published, data_dir: str | Path | None = None, report: Repo
     try:
         import pooch
     except ImportError:
-        advice = published.advice(folders(data_dir)[0]).partition(", or ")[2]
+        advice = published.advice(folders(data_dir)[0] / published.name).partition(", or ")[2]
         raise DataError(f"fetching needs pooch: pip install 'optlab[data]', or {advice}") from None
     folder = folders(data_dir)[0] / published.name
     log = pooch.get_logger()

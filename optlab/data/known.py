@@ -40,6 +40,7 @@ PUBLISHED = (
         rows=(60_000, 10_000),
         image=(28, 28),
         read=read_idx,
+        elsewhere=("MNIST",),
     ),
     Published(
         name="fashion-mnist",
@@ -72,6 +73,7 @@ PUBLISHED = (
         rows=(60_000, 10_000),
         image=(28, 28),
         read=read_idx,
+        elsewhere=("FashionMNIST",),
     ),
     Published(
         name="cifar-10",
@@ -96,5 +98,6 @@ PUBLISHED = (
         image=(32, 32, 3),
         read=read_cifar,
         pickled=("cifar-10-python.tar.gz", "cifar-10-batches-py", "data_batch_1"),
+        elsewhere=("CIFAR10", "."),
     ),
 )

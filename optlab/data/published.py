@@ -38,6 +38,7 @@ class Published:
         image: shape of a picture.
         read: fills x and y, training rows first, from a folder.
         pickled: names of a version that is never opened.
+        elsewhere: names under which torchvision and others keep the set's folder; "." is the folder of all sets.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Published:
     image: tuple[int, ...]
     read: "Callable[[Published, Path, np.ndarray, np.ndarray], None]"
     pickled: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def features(self) -> int:
@@ -64,16 +66,17 @@ class Published:
         folder = self.find(data_dir)
         if folder is None:
             places = " or ".join(str(base / self.name) for base in folders(data_dir))
-            raise DataError(f"no file of {self.name} in {places}: {self.advice(folders(data_dir)[0])}")
+            raise DataError(f"no file of {self.name} in {places}: {self.advice(folders(data_dir)[0] / self.name)}")
         n = sum(self.rows)
         x, y = np.empty((n, self.features), dtype), np.empty(n, np.int64)
         self.read(self, folder, x, y)
         return Dataset(self.name, x, y, self.classes, self.image, self.rows[0])
 
     def find(self, data_dir: str | Path | None = None) -> Path | None:
-        """The folder named like the set that has something of it; None if there is none."""
-        places = (base / self.name for base in folders(data_dir))
-        return next((folder for folder in places if self.files(folder) or self._pickled(folder)), None)
+        """Return the first folder that has something of the set, its own name before others; None if none has."""
+        places = [base / name for base in folders(data_dir) for name in (self.name, *self.elsewhere)]
+        of_use = (folder for has in (self.files, self._pickled) for folder in places if has(folder))
+        return next(of_use, None)
 
     def files(self, folder: Path) -> list[Path]:
         """What there is of the set in its folder: contents, plain or packed, and archives."""
@@ -85,15 +88,13 @@ class Published:
         if path := source(folder, name):
             return path
         if pickled := self._pickled(folder):
-            raise DataError(
-                f"{pickled} is a pickle, which can run code: {cifar.PICKLE_ADVICE}; {self.advice(folder.parent)}"
-            )
-        raise DataError(f"{folder} has no {name} (nor .gz, .xz): {self.advice(folder.parent)}")
+            raise DataError(f"{pickled} is a pickle, which can run code: {cifar.PICKLE_ADVICE}; {self.advice(folder)}")
+        raise DataError(f"{folder} has no {name} (nor .gz, .xz): {self.advice(folder)}")
 
-    def advice(self, base: Path) -> str:
-        """How to get the files into a folder of sets."""
+    def advice(self, folder: Path) -> str:
+        """How to get the files into a folder."""
         names = ", ".join(d.name for d in self.downloads)
-        return f"run `optlab data fetch {self.name}`, or download {names} from {self.url} into {base / self.name}"
+        return f"run `optlab data fetch {self.name}`, or download {names} from {self.url} into {folder}"
 
     def verify(self, folder: Path) -> Iterator[tuple[Path, str, bool | None]]:
         """Every file with its state, "ok" or what is wrong, and whether it has exactly the published contents."""
@@ -103,7 +104,7 @@ class Published:
                 with path.open("rb") as file:
                     yield path, "ok", hashlib.file_digest(file, "sha256").hexdigest() == archives[path.name]
                 continue
-            name = next(n for n in self.contents if path.name in [n + packed for packed in PACKED])
+            name = next(n for n in self.contents if path in _candidates(folder, n))
             try:
                 with unpacked(path) as reader:
                     yield path, "ok", reader.digest(sum(self.rows) * (self.features + 1)) == self.contents[name]
@@ -115,9 +116,15 @@ class Published:
 
 
 def source(folder: Path, name: str) -> Path | None:
-    """The file, plain or packed, in the folder or where unpacking CIFAR-10's archive by hand puts it."""
-    places = (base / f"{name}{packed}" for base in (folder, folder / cifar.FOLDER) for packed in PACKED)
-    return next((path for path in places if path.is_file()), None)
+    """Return the file, plain or packed, in the folder or one below it that others make."""
+    return next((path for path in _candidates(folder, name) if path.is_file()), None)
+
+
+def _candidates(folder: Path, name: str) -> list[Path]:
+    """Where a file may be: torchvision has ``raw``, an archive its own folder, and some unpack each file into one."""
+    places = (folder, folder / "raw", folder / cifar.FOLDER, folder / name)
+    spellings = dict.fromkeys((name, name.replace("-idx", ".idx")))  # train-images.idx3-ubyte
+    return [place / f"{spelled}{packed}" for place in places for spelled in spellings for packed in PACKED]
 
 
 def folders(data_dir: str | Path | None = None) -> list[Path]:
