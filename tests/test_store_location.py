@@ -9,6 +9,7 @@ from sweeps import begun, bowl, table
 
 from optlab.cli import main
 from optlab.errors import ConfigError, StorageError
+from optlab.search import Study
 from optlab.search.location import storage_path
 from optlab.search.spec import SweepSpec
 
@@ -127,3 +128,28 @@ def test_a_study_in_a_named_memory_is_its_own():
     a, b = begun(":memory:", 2), begun("sqlite://")
     b.run(bowl, trials=1)
     assert (len(a.trials), len(b.trials)) == (2, 1)
+
+
+def test_reading_and_converting_take_the_same_names(here, capsys):
+    begun("a.db", 2).close()
+    assert len(Study.open("sqlite:///a.db").trials) == len(Study.open(b"a.db").trials) == 2
+    assert Study.list("sqlite:///a.db") == ["study"]
+    for command in (["report", "sqlite:///a.db"], ["convert", "--to", "optuna", "sqlite:///a.db"]):
+        if command[0] == "convert":
+            pytest.importorskip("optuna")
+        with pytest.raises(SystemExit) as ended:
+            main(command)
+        assert not ended.value.code, capsys.readouterr()
+    assert {file.name for file in here.iterdir()} == {"a.db", "a.optuna.db"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="devices, pipes and links")
+@pytest.mark.parametrize("kind", NO_NAMES)
+@pytest.mark.fault(7)
+def test_what_no_file_can_be_called_can_not_be_read(kind, here):
+    storage, error, _ = NO_NAMES[kind]
+    os.symlink("loop.db", "loop.db")
+    os.mkfifo("pipe.db")
+    with pytest.raises((error, StorageError)) as caught:
+        Study.open(storage)
+    assert str(caught.value).isprintable()

@@ -25,10 +25,11 @@ def convert(source: str, to: str | None, of: str | None, out: str | None, name: 
     from optlab.integrations.convert import from_optuna, to_optuna
 
     if to is not None:
+        from optlab.search.location import storage_path
         from optlab.search.study import Study
 
         study = Study.open(source, name)
-        out = out or str(Path(source).with_suffix(".optuna.db"))
+        out = out or str((storage_path(source) or Path("study")).with_suffix(".optuna.db"))
         trials = len(to_optuna(study, out).trials)
         left = len(study.trials) - trials
     else:
