@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import BOTH
+from examples import PARTS, Hyper
 from tensors import SAVED, frozen, pull, tensors
 
 import optlab as ol
@@ -329,10 +330,7 @@ except ol.ConfigError as error:
 
 
 def test_a_rule_of_ones_own_is_pickled_by_its_name(tmp_path, registry):
-    space = {}
-    exec(MINE.partition("if sys")[0], space)
-    parts = {"coefficients": space["coefficients"], "update": space["update"]}
-    kind = ol.register("mine", space["Hyper"], **parts)
+    kind = ol.register("mine", Hyper, **PARTS)
     settings, path = kind(0.3, weight_decay=0.1), tmp_path / "rule.pickle"
     path.write_bytes(pickle.dumps(settings))
     assert pickle.loads(path.read_bytes()) == settings
@@ -342,7 +340,7 @@ def test_a_rule_of_ones_own_is_pickled_by_its_name(tmp_path, registry):
     ]
     assert out[0].strip() == repr(settings)
     assert "unknown rule 'mine'" in out[1]
-    ol.register("mine", space["Hyper"], **parts)
+    ol.register("mine", Hyper, **PARTS)
     assert copy.deepcopy(settings) is settings
     with pytest.raises(ol.ConfigError, match="was registered anew"):
         pickle.dumps(settings)

@@ -20,7 +20,6 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-import llvmlite.binding
 import numba
 import numpy as np
 from numba.core.bytecode import FunctionIdentity
@@ -36,6 +35,7 @@ from optlab_kernels.digest import digest as digest
 FunctionIdentity._unique_ids = itertools.count(secrets.randbits(56))
 
 HERE = Path(__file__).parent
+llvmlite = sys.modules["llvmlite"]  # Numba is built on it and has loaded it
 # Of numba.config, from the environment (NUMBA_OPT and so on) or set by a program: all that change machine code.
 SETTINGS = (
     *("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "USING_SVML", "DISABLE_INTEL_SVML", "BOUNDSCHECK", "DEBUGINFO_DEFAULT"),
