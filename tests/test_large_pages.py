@@ -100,3 +100,12 @@ def test_a_page_looks_at_the_best_trial_a_few_times_and_not_once_per_trial(large
     monkeypatch.setattr(Study, "best", property(lambda self: calls.append(1) or best(self)))
     study_pictures(large)
     assert len(calls) < 20
+
+
+def test_the_text_says_how_many_reasons_it_leaves_out(large, capsys):
+    from optlab.cli.studies import show
+
+    show(large, {})
+    text = capsys.readouterr().out
+    assert len(re.findall("can't be used", text)) == 8
+    assert f"{MUCH // 5 - 8:,} trials more failed for {MUCH // 5 - 8:,} other reasons." in text

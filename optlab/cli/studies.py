@@ -64,6 +64,8 @@ def show(study: "Study", extra: dict[str, Any]) -> None:
             for group in groups[:SHOWN]
         ]
         print_table(Table(rows_failed))
+        if others := groups[SHOWN:]:
+            click.echo(f"{sum(map(len, others)):,} trials more failed for {len(others):,} other reasons.")
     verdicts = study.verdict()
     if verdicts:
         click.echo()
