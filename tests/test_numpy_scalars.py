@@ -188,7 +188,6 @@ PLACES = {
     "SGD(lr)": (lambda v: ol.SGD(lr=v), 0.25),
     "Adam(beta1)": (lambda v: ol.Adam(beta1=v).replace(lr=0.5), 0.25),
     "Adam(weight_decay)": (lambda v: ol.Adam(weight_decay=v).replace(lr=0.5), 0.25),
-    "Momentum(nesterov)": (lambda v: ol.Momentum(nesterov=v), True),
     "Optimizer.lr": (lambda v: optimizer(lr=v), 0.25),
     "Optimizer(clip_norm)": (lambda v: optimizer(clip_norm=v), 0.25),
     "Optimizer(clip_value)": (lambda v: optimizer(clip_value=v), 0.25),
@@ -286,6 +285,7 @@ PLACES = {
 }
 # What takes either kind, as a value of a choice or of what is computed with.
 EITHER = {
+    "Momentum(nesterov)": (lambda v: ol.Momentum(nesterov=v), True),
     "Choice(boolean)": (lambda v: Choice([v, 5]), True),
     "Choice(whole)": (lambda v: Choice([v, 5]), 3),
     "Choice(real)": (lambda v: Choice([v, 5]), 0.5),

@@ -214,7 +214,9 @@ def test_fits_of_another_search_are_not_used(fits, tmp_path):
     assert [study.ask().params] == bound(SPACE, seed=3, initial=4).propose([12], study.observations()[:12])
 
 
-@pytest.mark.parametrize("options", [{"seed": 4}, {"noise": 0.1}, {"initial": 5}, {"mean": guess}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"seed": 4}, {"noise": 0.1}, {"initial": 5}, {"mean": guess}], ids=lambda options: next(iter(options))
+)
 @pytest.mark.fault(11)
 def test_a_sampler_with_other_options_makes_its_own_fits(options, fits, tmp_path):
     run_then_change(tmp_path / "a.db", "")

@@ -147,7 +147,8 @@ def _remade(name: str, options: dict[str, Any]) -> Settings:
 
 def _checked(settings: Settings, name: str, value: Any) -> float | bool:
     if settings.rule.hyper.__annotations__.get(name) is bool:
-        return check_flag(f"{settings.title}: {name}", value)
+        # 0 and 1 too: these options stand among numbers, in tables and in products of them
+        return check_flag(f"{settings.title}: {name}", bool(value) if real(value) in (0.0, 1.0) else value)
     checked = number(settings, name, value)
     _inside(settings, name, checked, settings.rule.bounds.get(name, EVERYTHING))
     return checked
