@@ -135,7 +135,7 @@ def test_no_way_through_optuna_opens_a_test_set(tmp_path, monkeypatch):
 
 def test_every_row_has_tests_and_every_marker_a_row():
     known = soak.rows(soak.PAGE.read_text("utf-8"))
-    assert list(known) == list(range(1, 31))
+    assert list(known) == list(range(1, 49))
     assert [row for row in known if not soak.files(row)] == []
     marked = {
         int(row)
@@ -166,7 +166,7 @@ def test_a_row_is_filled_from_pytests_report():
 
 
 def test_the_script_refuses_rows_that_are_not_there():
-    for arguments in ([], ["0"], ["31"], ["1", "x"], ["all", "1"]):
+    for arguments in ([], ["0"], ["99"], ["1", "x"], ["all", "1"]):
         done = subprocess.run([sys.executable, soak.__file__, *arguments], capture_output=True, text=True)
         assert done.returncode == 2
-        assert "expected rows from 1 to 30, or all" in done.stderr
+        assert "expected rows from 1 to " in done.stderr

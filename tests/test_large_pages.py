@@ -38,6 +38,7 @@ def large():
     return study
 
 
+@pytest.mark.fault(48)
 def test_a_page_of_thousands_of_trials_is_small_and_says_what_is_left_out(large, tmp_path):
     path = write_study_report(large, tmp_path / "r.html")
     assert path.stat().st_size < 1_000_000
@@ -53,6 +54,7 @@ def test_a_page_of_thousands_of_trials_is_small_and_says_what_is_left_out(large,
 
 
 @pytest.mark.parametrize("most", [1, 7, 500])
+@pytest.mark.fault(48)
 def test_thinned_trials_are_spread_evenly_and_hold_the_best(large, most):
     seen = Shown(large).thin(most)
     numbers, best = [trial.number for trial in seen.complete], large.best.number
@@ -74,6 +76,7 @@ def test_few_trials_are_not_thinned(tmp_path):
     assert not any(artist.get_rasterized() for panel in panels for artist in panel.collections)
 
 
+@pytest.mark.fault(48)
 def test_more_marks_than_a_file_should_hold_are_pixels(large, tmp_path):
     """In the user's own axes too: a vector file has no element per trial, and the best is drawn over the pixels."""
     pictures = {
@@ -102,6 +105,7 @@ def test_a_page_looks_at_the_best_trial_a_few_times_and_not_once_per_trial(large
     assert len(calls) < 20
 
 
+@pytest.mark.fault(48)
 def test_the_text_says_how_many_reasons_it_leaves_out(large, capsys):
     from optlab.cli.studies import show
 
