@@ -50,7 +50,7 @@ def study():
 def picture(folder):
     from optlab.cli.common import save_picture
 
-    save_picture(figure(), folder / "a.png")
+    save_picture(figure, folder / "a.png")
 
 
 def resumed_log(folder):
@@ -158,6 +158,7 @@ ALLOWED = {
     "optlab.files": "the place itself",
     "optlab.data.fetch": "pooch renames it when it is whole",
     "optlab.search.backup": "SQLite writes it; its name must not be taken",
+    "optlab.search.salvage": "SQLite writes it, under the lock of the file",
     "optlab.train.callbacks": "a log, which grows",
     "optlab.train.rundir": "a log, which grows",
     "optlab.nn.serialize": "into memory",

@@ -207,7 +207,7 @@ LOADERS = {
     },
     "loads": {  # pickles
         "optlab_kernels.cache",  # the compiled-code cache
-        "optlab.search.processes",  # what a driver hands to workers that it started
+        "optlab.search.worker",  # what a driver hands to workers that it started
         "optlab.integrations.dask",  # what a driver hands to its cluster
     },
     "eval": set(),

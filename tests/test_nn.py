@@ -256,7 +256,7 @@ def test_dropout_repeats_and_scales():
         (lambda: nn.MLP([4]), "at least the widths"),
         (lambda: nn.MLP([4, 0]), "outputs is a whole number >= 1"),
         (lambda: nn.MLP([4, 3])(rows(5, 3, dtype="float32")), "x needs 4 columns"),
-        (lambda: nn.MLP([4, 3])(rows(5, 4)), "x is float64, the weights are float32"),
+        (lambda: nn.MLP([4, 3])(leaf(5, 4)), "x is float64, the weights are float32"),
         (lambda: nn.MLP([4, 3])(rows(4, dtype="float32")), r"a batch of shape \(n, features\)"),
         (lambda: nn.BatchNorm1d(3)(rows(1, 3, dtype="float32")), "batch of one has no variance"),
         (lambda: nn.BatchNorm1d(3)(rows(4, 2, dtype="float32")), r"BatchNorm1d\(3\) takes"),

@@ -295,7 +295,7 @@ MISTAKES = {
     "did you mean 'relu'": {"activation": "rel"},
     "outputs is a whole number >= 1, got 0": {"hidden_layer_sizes": (5, 0)},
     "dtype is one of float32, float64": {"dtype": "int8"},
-    "p must be in": {"dropout": 1.0},
+    "dropout must be in \\[0, 1\\), got 1.0": {"dropout": 1.0},
     "did you mean 'cosine'": {"schedule": "cosin"},
     "patience is a whole number": {"early_stopping": True, "patience": -1},
     "'validation_fraction'|'test_size'": {"early_stopping": True, "validation_fraction": 2.0},
