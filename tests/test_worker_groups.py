@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from conftest import LONG
 from sweeps import bowl
 
 from optlab.search import Choice, Float, Grid, Random, Space, Study
+from optlab.search.processes import reap
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 LINE = Space(x=Float(0.0, 1.0))
@@ -169,6 +171,27 @@ while not Path(os.environ["SWEEP_LOG"], "all").exists():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, env=sweeps.environment(), timeout=120)
     assert (done.returncode, done.stderr) == (0, b"")
     assert_all_end(folder, 6)
+
+
+def test_an_exit_code_that_another_thread_takes_is_waited_for():
+    process = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,), daemon=True)
+    process.start()
+    taken = threading.Event()
+
+    def take():  # what `multiprocessing` does to all processes whenever one starts, slowly
+        _, status = os.waitpid(process.pid, 0)
+        taken.set()
+        time.sleep(0.3)
+        process._popen.returncode = os.waitstatus_to_exitcode(status)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    process.kill()
+    taken.wait()
+    reap(process)
+    assert process.exitcode == -signal.SIGKILL
+    process.close()
+    thread.join()
 
 
 # --- what an objective may do with processes --------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import time
 from concurrent.futures import Future
 from contextlib import suppress
 from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from optlab.search.executors import settle
@@ -111,6 +112,17 @@ class Processes:
         return _Worker(self._payload, self._name, self.size, self._watcher)
 
 
+def reap(process: BaseProcess) -> None:
+    """Wait for the end of a killed process, and for its exit code.
+
+    `join` alone gives up at once where another thread is about to take the code: each start of a process looks at all.
+    """
+    process.join()
+    deadline = time.monotonic() + LAST
+    while process.exitcode is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
 class _Killed(TrialError):
     """A process was killed before it was ready, from outside; another one may live."""
 
@@ -165,7 +177,7 @@ class _Worker:
             return Outcome("failed", None, f"timed out after {timeout:g} s; its process was killed", told)
         self.process.join(LAST)  # an objective may have closed the pipe and live on
         kill_group(self.process)
-        self.process.join()
+        reap(self.process)
         return Outcome("crashed", None, f"its process {self._death()}", told)
 
     def leave(self) -> None:
@@ -174,9 +186,10 @@ class _Worker:
         if self.usable:
             self.process.join(LAST)
         kill_group(self.process)
-        self.process.join()
+        reap(self.process)
         self._watcher.remove(self.process)
-        self.process.close()
+        with suppress(ValueError):  # somebody else took its exit code, with `os.wait` for instance
+            self.process.close()
 
     def _receive(self, deadline: float | None) -> Any:
         """The next message; None if there is none before the deadline or the process's death."""
