@@ -255,6 +255,25 @@ def test_copies_of_a_study_that_is_written_are_of_one_moment(tmp_path):
             assert ended == whole[: len(ended)]
 
 
+@pytest.mark.parametrize("page", [2, -1])
+@pytest.mark.fault(40)
+def test_a_file_that_was_damaged_meanwhile_is_copied_from_what_is_known(page, tmp_path):
+    """SQLite copies damaged pages as they are; nothing but a check of the copy finds them."""
+    path = tmp_path / "a.db"
+    study = begun(path, 150)
+    content = path.read_bytes()
+    size = int.from_bytes(content[16:18], "big")
+    at = page * size if page > 0 else len(content) - size
+    with path.open("rb+") as file:
+        file.seek(at)
+        file.write(bytes(size))
+    study._store._db.execute("PRAGMA shrink_memory")  # it knows the pages of a file of this size by heart
+    copied = study.copy(tmp_path / "b.db")
+    with warnings.catch_warnings(action="error"):
+        assert table(begun(copied)) == table(study)
+    assert sorted(file.name for file in tmp_path.glob("b.db*")) == ["b.db"]
+
+
 def test_a_file_system_without_links_gets_its_copy_too(tmp_path, monkeypatch):
     def refuse(*args):
         raise PermissionError("no links")
