@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numba
 import numpy as np
 import pytest
 from conftest import BOTH, JIT
@@ -70,6 +71,41 @@ def test_a_rule_that_looks_at_other_numbers_is_refused(registry, change):
     assert registry == before
 
 
+class Gated(NamedTuple):
+    lr: float = 0.1
+    share: float = 0.0
+
+
+def gated(gate, change=lambda g: g * np.sum(g * g)):
+    """A rule whose mixing part counts for ``gate(t, h)``."""
+    change = change if hasattr(change, "py_func") else pointwise(change)
+    return {
+        "coefficients": lambda t, h: (h.lr, gate(t, h)),
+        "update": lambda p, g, s, c: (p - c[0] * (g + c[1] * change(g)), s),
+    }
+
+
+compiled_norm = numba.njit(lambda g: g * np.sum(g * g)) if JIT else lambda g: g * np.sum(g * g)
+HIDDEN = {
+    "by a setting": gated(lambda t, h: h.share),
+    "by a setting, in compiled code": gated(lambda t, h: h.share, compiled_norm),
+    "by a late step": gated(lambda t, h: 1.0 if t > 1000 else 0.0),
+    "by nothing but a factor 0": gated(lambda t, h: 0.0),
+    "by a bound": step(lambda g, lr: lr * g * np.minimum(1.0, 1e9 / np.sqrt(np.sum(g * g)))),
+    "by a size": step(lambda g, lr: lr * g * np.minimum(np.maximum(np.size(g) - 1e6, 1.0), 2.0)),
+    "by numbers that never are": step(lambda g, lr: lr * g * (1.0 - np.any(np.isnan(g)))),
+    "by dimensions": step(lambda g, lr: lr * g * (1 + np.ndim(g))),
+    "by a running maximum": step(lambda g, lr: lr * g * np.minimum(np.maximum.accumulate(g), 1.0)),
+}
+
+
+@pytest.mark.fault(33, cases=len(HIDDEN))
+@pytest.mark.parametrize("parts", HIDDEN.values(), ids=list(HIDDEN))
+def test_a_rule_that_hides_its_look_at_other_numbers_is_refused(registry, parts):
+    with pytest.raises(ol.ConfigError, match=r"mine: update is not elementwise: of .* depends on the others"):
+        ol.register("mine", Gated, **parts)
+
+
 def test_the_example_that_stepped_otherwise(registry):
     """On the gradient (3, 4) the array form gives (-0.6, -0.8); compiled it gave (-1, -1)."""
     parts = step(OTHERS["a norm by hand"])
@@ -127,7 +163,6 @@ def helper(x):
 UNKNOWN = {
     "a helper that is not compiled": (lambda g, lr: lr * helper(g), "helper means nothing there"),
     "a function that Numba has not": (lambda g, lr: lr * np.clip(g, -lr, lr), "clip is not known there"),
-    "dimensions": (lambda g, lr: lr * g * (1 + np.ndim(g)), "ndim is not known there"),
     "a type": (lambda g, lr: lr * g * (2 if isinstance(g, np.ndarray) else 1), "ndarray is not known there"),
 }
 
@@ -169,6 +204,8 @@ GOOD = {
     "functions": (lambda g, lr: lr * np.tanh(np.exp(-g * g)), lambda g, lr: lr * np.tanh(np.exp(-g * g))),
     "a power": (lambda g, lr: lr * np.sign(g) * np.abs(g) ** 0.3, lambda g, lr: lr * np.sign(g) * np.abs(g) ** 0.3),
     "a choice": (lambda g, lr: choose(g > lr, lr, g), lambda g, lr: np.minimum(g, lr)),
+    "a setting that divides by 0": (lambda g, lr: g * lr / (1 - lr), lambda g, lr: g * lr / (1 - lr)),
+    "two results": (lambda g, lr: lr * np.divmod(g, 0.25)[0], lambda g, lr: lr * np.divmod(g, 0.25)[0]),
     "np.where": (lambda g, lr: np.where(g > lr, lr, g), lambda g, lr: np.minimum(g, lr)),
     "steps": (lambda g, lr: lr * np.floor(g * 3.3), lambda g, lr: lr * np.floor(g * 3.3)),
     "a global number": (lambda g, lr: lr * g * FACTOR, lambda g, lr: 2.0 * lr * g),

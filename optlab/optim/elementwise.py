@@ -1,19 +1,23 @@
 """Whether a rule is elementwise: its compiled step, which sees one number at a time, against the step on arrays."""
 
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from optlab.compiling import A_RULE, COMPILE_ERRORS, compile_error
 from optlab.errors import ConfigError
+from optlab.optim.traced import Mixed, Traced
 from optlab_kernels.fuse import STATE, G, P, Step, fuse
 from optlab_kernels.reference import on_arrays
-from optlab_kernels.rule import HIGH, LOW, Rule
+from optlab_kernels.rule import HIGH, LOW, Rule, T
 
 LENGTHS = (1, 2, 3, 7, 64, 65, 257)  # below, at and beyond a vector register
 DECAYS: tuple[dict[str, float], ...] = ({}, {"l2": 0.1}, {"decoupled": 0.1})
 STEPS = 4
+LATE, LONG = (1, 2, 11, 101, 1001, 100_001), 4099
 # Of the larger of a number before and after the step. Functions such as exp may differ in the last bits between NumPy
 # and compiled code; in float32 a literal, which makes compiled code compute in float64, differs by a rounding.
 TOLERANCES: dict[Any, float] = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-3}
@@ -31,6 +35,10 @@ def check_elementwise(rule: Rule) -> None:
             for dtype in TOLERANCES:
                 for arena, control in _steps(rule, dtype):
                     _compare_parts(rule, arena, control)
+            for arena, control in _unusual(rule):
+                with suppress(ArithmeticError):  # settings that make no sense together
+                    _compare_parts(rule, arena, control)
+                    _trace(rule, arena, control)
             for dtype in TOLERANCES:
                 # In float64 the very function of an optimizer; in float32 one whose machine code the disk cache keeps.
                 step = fuse(rule, False) if dtype == np.float64 else fuse.__wrapped__(rule)
@@ -70,6 +78,19 @@ def _steps(rule: Rule, dtype: np.dtype[Any]) -> Iterator[tuple[np.ndarray, np.nd
             on_arrays(rule, arena, control)
 
 
+def _unusual(rule: Rule) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Long arenas with their controls: late steps, and each hyperparameter away from its default."""
+    rng = np.random.default_rng(1)
+    usual = rule.hyper()
+    others = [usual._replace(**{k: v}) for k, old in usual._asdict().items() for v in (0.5, 1.0) if v != old]
+    for hyper, t in [(usual, t) for t in LATE] + [(hyper, 2) for hyper in others]:
+        arena, control = np.zeros((STATE + len(rule.slots), LONG)), rule.control(hyper, 0, LONG)
+        arena[P], arena[G] = _numbers(rng, LONG), _numbers(rng, LONG)
+        arena[STATE:] = np.abs(rng.standard_normal(arena[STATE:].shape))  # many a slot is a mean of squares
+        control[T] = t - 1
+        yield arena, control
+
+
 def _numbers(rng: np.random.Generator, n: int) -> np.ndarray:
     """Of both signs and of all sizes from about 0.01 to 100."""
     return rng.standard_normal(n) * 10.0 ** rng.uniform(-2.0, 2.0, n)
@@ -84,10 +105,34 @@ def _compare_parts(rule: Rule, arena: np.ndarray, control: np.ndarray) -> None:
             "it must not draw random numbers or keep anything outside its slots"
         )
     if _differs(parts, want, arena).any():
-        raise ConfigError(
-            f"{rule.name}: update is not elementwise: of {n} numbers, the result for one depends on the others "
-            "(by a sum, mean, norm, maximum, sort, index or shape); it runs once per number"
-        )
+        raise _mixing(rule, n, "a sum, mean, norm, maximum, sort, index or shape")
+
+
+def _trace(rule: Rule, arena: np.ndarray, control: np.ndarray) -> None:
+    """Refuse operations that mix numbers, whether or not the result shows it."""
+    arena, control = arena.copy(), control.copy()
+    seen: list[str] = []
+
+    def update(p: Any, g: Any, state: Any, c: Any) -> Any:
+        traced = Traced(p), Traced(g), tuple(map(Traced, state)), c
+        try:
+            rule.update(*traced)
+        except Mixed as mixed:
+            seen.append(str(mixed))
+        except Exception:  # what takes arrays only, such as a compiled function: its results were compared
+            pass
+        return p, state
+
+    on_arrays(replace(rule, update=update), arena, control)
+    if seen:
+        raise _mixing(rule, arena.shape[1], seen[0])
+
+
+def _mixing(rule: Rule, n: int, how: str) -> ConfigError:
+    return ConfigError(
+        f"{rule.name}: update is not elementwise: of {n} numbers, the result for one depends on the others "
+        f"(by {how}); it runs once per number"
+    )
 
 
 def _compare_compiled(rule: Rule, step: Step, arena: np.ndarray, control: np.ndarray) -> None:

@@ -67,7 +67,8 @@ def register(
 
     ``update`` is elementwise: the new value of a number depends on that number, its gradient and its slots alone, never
     on the others by a sum, a norm or a shape. The rule is compiled here, and its step compared with the same functions
-    on random arrays of several lengths, in both precisions and under both kinds of weight decay.
+    on random arrays of several lengths, in both precisions and under both kinds of weight decay, at early and late
+    steps and at other settings; an operation that mixes numbers is refused also where its result does not show yet.
 
     Raises:
         ConfigError: the name is taken by a rule of optlab's, or the functions don't fit together, can't be compiled, or
